@@ -1,0 +1,221 @@
+"""The text form of a backlog: canonical JSON, read strictly."""
+
+from __future__ import annotations
+
+import json
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.errors import BacklogUnreadable
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from taskkeep.backlog.task import Task
+
+VERSION = 1
+SCHEMA_REFERENCE = ".taskkeep/backlog.schema.json"
+MAX_BYTES = 256 * 1024 * 1024
+MAX_TASKS = 1_000_000
+MAX_DEPTH = 64
+MAX_DIGITS = 300
+
+_HEAD = f'{{\n  "$schema": "{SCHEMA_REFERENCE}",\n  "version": {VERSION},\n  "tasks": ['.encode()
+_EMPTY = _HEAD + b"]\n}\n"
+_TAIL = b"\n  ]\n}\n"
+_encode = json.JSONEncoder(indent=2, ensure_ascii=False).encode
+
+
+# -- writing -----------------------------------------------------------------------------
+
+
+def dump(tasks: Iterable[Task]) -> bytes:
+    """Return the canonical bytes of canonical *tasks*, which are sorted by id already."""
+    blocks = [_block(task) for task in tasks]
+    if not blocks:
+        return _EMPTY
+    return _HEAD + b",".join(blocks) + _TAIL
+
+
+def _block(task: Task) -> bytes:
+    """One task as it stands between the commas of the list, with the line break before it."""
+    return ("\n    " + _encode(task).replace("\n", "\n    ")).encode()
+
+
+def splice(text: bytes, ids: list[str], changed: Mapping[str, Task | None]) -> list[bytes]:
+    """Return the canonical text with *changed* tasks put in, as pieces to be joined.
+
+    *text* is canonical and holds exactly the tasks *ids*, sorted. A task of None is taken out.
+    Line breaks inside strings are escaped in JSON, so a line break, four spaces and a brace can
+    only begin a task. Equal to dump() of the changed tasks, which a law of the tests holds.
+    """
+    count = len(ids) + sum((task is not None) - _contains(ids, task_id) for task_id, task in changed.items())
+    if not ids or not count:
+        return [dump(task for _, task in sorted(changed.items()) if task is not None)]
+    pieces: list[bytes] = []
+    at = len(_HEAD)
+    first = True
+
+    def emit(piece: bytes) -> None:
+        nonlocal first
+        if not piece:
+            return
+        if not first:
+            pieces.append(b",")
+        pieces.append(piece)
+        first = False
+
+    for task_id in sorted(changed):
+        task = changed[task_id]
+        place = bisect_left(ids, task_id)
+        there = place < len(ids) and ids[place] == task_id
+        if place < len(ids):
+            start = text.index(b'\n    {\n      "id": "%s",' % ids[place].encode(), at)
+        else:
+            start = len(text) - len(_TAIL)
+        # What lies before the block, without the comma that parts the two.
+        emit(text[at : start - 1 if start > at and place < len(ids) else start])
+        if task is not None:
+            emit(_block(task))
+        at = start
+        if there:
+            end = text.index(b"\n    }", start) + len(b"\n    }")
+            at = end + 1 if text[end : end + 1] == b"," else end
+    emit(text[at : len(text) - len(_TAIL)])
+    return [_HEAD, *pieces, _TAIL]
+
+
+def _contains(ids: list[str], task_id: str) -> bool:
+    place = bisect_left(ids, task_id)
+    return place < len(ids) and ids[place] == task_id
+
+
+# -- reading -----------------------------------------------------------------------------
+
+
+class _DuplicateKeyError(ValueError):
+    pass
+
+
+def loads(data: bytes, name: str) -> Any:
+    """Return the JSON value in *data*: strict UTF-8, no key twice, no number that would change.
+
+    Raises BacklogUnreadable (code ``unreadable``, ``duplicate_key`` or ``conflict_marker``)
+    with the line where that is known. *name* is what the message calls the input.
+    """
+    if len(data) > MAX_BYTES:
+        raise BacklogUnreadable("unreadable", f"{name} is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise BacklogUnreadable("unreadable", f"{name} is not UTF-8 (line {line})", line=line) from None
+    if text.startswith("\ufeff"):
+        raise BacklogUnreadable(
+            "unreadable",
+            f"{name} begins with a byte order mark",
+            hint="Save it as UTF-8 without BOM.",
+            line=1,
+        )
+    try:
+        return json.loads(
+            text,
+            object_pairs_hook=_object,
+            parse_constant=_constant,
+            parse_float=parse_float,
+            parse_int=parse_int,
+        )
+    except _DuplicateKeyError as error:
+        key = str(error)
+        raise BacklogUnreadable("duplicate_key", f"{name} gives the key {key!r} twice", key=key) from None
+    except json.JSONDecodeError as error:
+        if (marker := conflict_marker(text)) is not None:
+            raise BacklogUnreadable(
+                "conflict_marker",
+                f"{name} holds conflict markers (line {marker})",
+                hint="A merge left both versions in the file; 'git checkout --conflict=merge' shows it again.",
+                line=marker,
+            ) from None
+        what = "is empty" if not text.strip() else f"is not JSON: {error.msg} (line {error.lineno})"
+        raise BacklogUnreadable("unreadable", f"{name} {what}", line=error.lineno) from None
+    except RecursionError:
+        raise BacklogUnreadable("unreadable", f"{name} is nested deeper than {MAX_DEPTH} levels") from None
+    except ValueError as error:
+        raise BacklogUnreadable("unreadable", f"{name} holds {error}") from None
+
+
+def conflict_marker(text: str) -> int | None:
+    """Return the number of the first line that is a conflict marker of git."""
+    for number, line in enumerate(text.split("\n"), 1):
+        if line.startswith(("<<<<<<< ", ">>>>>>> ", "||||||| ")):
+            return number
+    return None
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        seen = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _DuplicateKeyError(key)
+            seen.add(key)
+    return value
+
+
+def _constant(text: str) -> Any:
+    raise ValueError(f"{text}, which is no JSON")
+
+
+def parse_int(text: str) -> int:
+    """An integer of at most MAX_DIGITS digits. Raises ValueError."""
+    if len(text) > MAX_DIGITS + 1:
+        raise ValueError(f"a number of more than {MAX_DIGITS} digits")
+    return int(text)
+
+
+def parse_float(text: str) -> float:
+    """A number that is written back with the same value. Raises ValueError where it would change."""
+    if len(text) > MAX_DIGITS + 1:
+        raise ValueError(f"a number of more than {MAX_DIGITS} digits")
+    value = float(text)
+    if value - value != 0:
+        raise ValueError(f"the number {text[:40]}, which is beyond what a program can hold")
+    if repr(value) != text:
+        from decimal import Decimal
+
+        if Decimal(text) != Decimal(repr(value)):
+            raise ValueError(f"the number {text[:40]}, which would be rounded to {value!r}")
+    return value
+
+
+def parse(data: bytes, name: str = "backlog.json") -> list[Task]:
+    """Return the tasks in *data* in file order, the envelope checked, the tasks not.
+
+    Raises BacklogUnreadable.
+    """
+    return tasks_of(loads(data, name), name)
+
+
+def parse_trusted(data: bytes) -> list[Task]:
+    """Return the tasks of bytes that a writer has checked and nobody has touched since."""
+    tasks: list[Task] = json.loads(data)["tasks"]
+    return tasks
+
+
+def tasks_of(value: Any, name: str) -> list[Task]:
+    """Return the list of tasks in the decoded envelope *value*. Raises BacklogUnreadable."""
+    if not isinstance(value, dict) or "tasks" not in value or "version" not in value:
+        raise BacklogUnreadable("schema", f"{name} is no backlog: it has no 'version' and 'tasks'")
+    if value["version"] != VERSION or isinstance(value["version"], bool):
+        raise BacklogUnreadable(
+            "schema",
+            f"{name} has version {value['version']!r}; this taskkeep knows version {VERSION}",
+            hint="A newer taskkeep is needed.",
+        )
+    tasks = value["tasks"]
+    if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
+        raise BacklogUnreadable("schema", f"{name}: 'tasks' is not a list of objects")
+    if len(tasks) > MAX_TASKS:
+        raise BacklogUnreadable("schema", f"{name} holds more than {MAX_TASKS} tasks")
+    return tasks

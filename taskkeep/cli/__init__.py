@@ -1,0 +1,1 @@
+"""The command line: parse, ask the project once, show the answer."""

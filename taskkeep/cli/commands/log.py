@@ -1,0 +1,57 @@
+"""log: the audit events, field by field."""
+
+from typing import Annotated
+
+import typer
+
+from taskkeep.cli.app import Reader, new_app
+from taskkeep.cli.call import call_of, moment
+from taskkeep.cli.events import event_lines
+from taskkeep.cli.ids import IdOption, Ids
+from taskkeep.cli.texts import split
+
+app = new_app()
+
+LIMIT = 50
+
+
+@app.command(
+    "log",
+    cls=Reader,
+    epilog="""taskkeep log T3M9X
+    taskkeep log --since 7d --actor ada --type task_deleted""",
+)
+def log(
+    ctx: typer.Context,
+    ids: Ids = None,
+    id_: IdOption = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="WHEN", help="From then on: a day, a time, or 7d.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", metavar="WHEN", help="Up to then.")] = None,
+    actor: Annotated[list[str] | None, typer.Option("--actor", metavar="NAME", help="By one of these.")] = None,
+    types: Annotated[
+        list[str] | None,
+        typer.Option("--type", metavar="TYPE", help="task_created task_updated task_deleted …"),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most the last N; 0 for all.")] = LIMIT,
+) -> None:
+    """Show who changed what, when and why.
+
+    The newest first; --json has the events as they stand in the log.
+    """
+    call = call_of(ctx)
+    page = call.project.log(
+        split([*(ids or ()), *(id_ or ())]),
+        since=moment(since, "--since"),
+        until=moment(until, "--until", end=True),
+        actors=split(actor or ()),
+        types=split(types or ()),
+        limit=limit,
+    )
+    if call.output.is_json:
+        call.output.json({"events": page.events, "total": page.total})
+        return
+    call.output.text("".join(event_lines(event, call.output.screen) for event in page.events))
+    if len(page.events) < page.total:
+        call.output.notice(f"… {page.total - len(page.events)} older: --limit 0 for all")

@@ -1,0 +1,62 @@
+"""list, ready, search and show: the commands that answer with tasks."""
+
+from typing import Annotated
+
+import typer
+
+from taskkeep.cli.app import Listing, Reader, new_app
+from taskkeep.cli.call import call_of
+from taskkeep.cli.ids import IdOption, Ids, needed_ids
+from taskkeep.cli.output import field_names
+
+app = new_app()
+
+
+@app.command(
+    "list",
+    cls=Listing,
+    epilog="""taskkeep list --status todo,review --label ci
+    taskkeep list --mine --overdue
+    taskkeep list --json --fields id,title --limit 0""",
+)
+def list_tasks(ctx: typer.Context) -> None:
+    """List tasks, the most pressing first.
+
+    Open ones, 50 at a time, unless options say otherwise. Filters take lists (a,b) and repeat;
+    --parent shows the parts of a task.
+    """
+    call = call_of(ctx)
+    fields = field_names(call.fields)
+    call.output.page(call.project.list(call.query()), fields)
+
+
+@app.command("ready", cls=Listing, epilog="taskkeep ready --role backend --limit 1")
+def ready(ctx: typer.Context) -> None:
+    """List what can be started now, best first, and why.
+
+    To do, or with a claim that has ended, and with all dependencies finished. Best is the
+    higher priority, then what most tasks wait for, then the older.
+    """
+    call = call_of(ctx)
+    fields = field_names(call.fields)
+    call.output.page(call.project.ready(call.query()), fields, ready=True)
+
+
+@app.command("search", cls=Listing, epilog='taskkeep search "merge driver" --all')
+def search(ctx: typer.Context, text: Annotated[str, typer.Argument(metavar="TEXT")]) -> None:
+    """List tasks that hold all the words of a text.
+
+    Looked for in ids, titles, descriptions, criteria, notes, labels, references and metadata,
+    without regard to case.
+    """
+    call = call_of(ctx)
+    fields = field_names(call.fields)
+    call.output.page(call.project.search(text, call.query()), fields)
+
+
+@app.command("show", cls=Reader, epilog="taskkeep show T3M9X")
+def show(ctx: typer.Context, ids: Ids = None, id_: IdOption = None) -> None:
+    """Show tasks with all their fields."""
+    call = call_of(ctx)
+    names = needed_ids(ids, id_)
+    call.output.tasks(call.project.show(names), one=len(names) == 1)

@@ -1,0 +1,94 @@
+"""init, schema, completion and uninstall: setting up, and taking out again."""
+
+import os
+from typing import Annotated
+
+import typer
+
+from taskkeep.cli.app import Reader, Writer, new_app
+from taskkeep.cli.call import call_of
+from taskkeep.errors import NotFound, Usage
+
+app = new_app()
+
+SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
+
+
+@app.command("init", cls=Writer, epilog="taskkeep init")
+def init(
+    ctx: typer.Context,
+    ids: Annotated[
+        str,
+        typer.Option(
+            "--ids",
+            metavar="random|sequential",
+            help="How new ids are drawn; sequential is for one branch only.",
+        ),
+    ] = "random",
+    git: Annotated[
+        bool | None, typer.Option("--git/--no-git", help="Outside git: run 'git init', or do without.")
+    ] = None,
+) -> None:
+    """Make a backlog in the current folder.
+
+    Writes the files, sets up git's merge driver for them and commits.
+    """
+    from taskkeep.project import init as init_project
+
+    if ids not in ("random", "sequential"):
+        raise Usage(f"--ids cannot be {ids[:40]!r}", hint="random or sequential.")
+    call = call_of(ctx)
+    saved = init_project(call.folder, ids=ids, git=git, **call.saving)
+    call.output.saved(saved, said=f"made a backlog in {os.path.abspath(call.folder or '.')}")
+
+
+@app.command("schema", cls=Reader, epilog="taskkeep schema backlog")
+def schema(
+    ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="[NAME]", help="backlog")] = "backlog"
+) -> None:
+    """Print a JSON Schema."""
+    from taskkeep.project import schema_text
+
+    if name != "backlog":
+        raise NotFound(f"no schema {name[:40]!r}", hint="There is one: backlog.")
+    call_of(ctx).output.text(schema_text())
+
+
+@app.command("completion", cls=Reader, epilog='eval "$(taskkeep completion bash)"')
+def completion(
+    ctx: typer.Context,
+    shell: Annotated[
+        str | None, typer.Argument(metavar="[SHELL]", help="bash zsh fish powershell; else that of $SHELL.")
+    ] = None,
+) -> None:
+    """Print the completion script of a shell.
+
+    Load it in the start-up file of the shell; nothing is installed.
+    """
+    from typer._completion_shared import get_completion_script
+
+    name = shell or os.path.basename(os.environ.get("SHELL", ""))
+    if name not in SHELLS:
+        raise Usage(f"no completion for the shell {name[:40]!r}", hint=f"One of: {', '.join(SHELLS)}.")
+    script = get_completion_script(prog_name="taskkeep", complete_var="_TASKKEEP_COMPLETE", shell=name)
+    output = call_of(ctx).output
+    if output.is_json:
+        output.json({"shell": name, "script": script})
+    else:
+        output.text(script)
+
+
+@app.command("uninstall", cls=Reader, epilog="taskkeep uninstall")
+def uninstall(ctx: typer.Context) -> None:
+    """Take out what init set up in git, never the backlog.
+
+    Changes to tracked files are left uncommitted, for you to look at.
+    """
+    call = call_of(ctx)
+    removed = call.project.uninstall()
+    if call.output.is_json:
+        call.output.json({"removed": removed})
+    elif removed:
+        call.output.text("".join(f"removed {entry}\n" for entry in removed))
+    else:
+        call.output.notice("nothing is set up")

@@ -1,0 +1,378 @@
+"""Answers on stdout, all else on stderr: JSON for programs, plain lines for pipes, more for people.
+
+Text that comes from files or arguments is shown with its control characters as escapes, so that
+no task can speak to the terminal. What a terminal shows is in `screen`, imported only there.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+TYPE_CHECKING = False  # as in typing, whose import --version does without
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from typing import Any, TextIO
+
+    from taskkeep.backlog.query import Page
+    from taskkeep.backlog.task import Task
+    from taskkeep.cli.screen import Screen
+    from taskkeep.errors import TaskkeepError
+    from taskkeep.project import Saved
+    from taskkeep.store.verify import Verdict
+
+ROW = ("id", "status", "priority", "title")
+TSV_ROW = ("id", "status", "priority", "type", "assignee", "due", "labels", "title")
+
+
+# -- streams -----------------------------------------------------------------------------
+
+
+def write_out(text: str) -> None:
+    _write(sys.stdout, text)
+
+
+def write_err(text: str) -> None:
+    """Write to stderr; where that takes nothing, there is nobody left to tell."""
+    from contextlib import suppress
+
+    from taskkeep.errors import Outside
+
+    with suppress(Outside):
+        _write(sys.stderr, text)
+
+
+def _write(stream: TextIO, text: str) -> None:
+    """Write *text* and flush: UTF-8, on a terminal what the terminal takes.
+
+    What has no bytes there is written as an escape, which in JSON means the same. A reader that
+    went away is no failure; raises Outside where the stream takes no more for another reason.
+    """
+    encoding = (stream.encoding if stream.isatty() else "utf-8") or "utf-8"
+    try:
+        buffer = getattr(stream, "buffer", None)
+        if buffer is None:
+            stream.write(text)
+        else:
+            stream.flush()
+            buffer.write(text.encode(encoding, "backslashreplace"))
+        stream.flush()
+    except BrokenPipeError:
+        # What is still buffered goes nowhere, so that flushing at the end meets no error again.
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+    except OSError as error:
+        from taskkeep.errors import Outside
+
+        raise Outside(f"cannot write the answer: {error.strerror}") from None
+
+
+# -- text that is safe to show -------------------------------------------------------------
+
+
+def shown(text: str) -> str:
+    """*text* on one line, whatever a terminal might obey as an escape."""
+    if text.isprintable():
+        return text
+    return "".join(map(_escaped, text))
+
+
+def paragraphs(text: str) -> str:
+    """*text* with its line breaks and tabs, all else as `shown`."""
+    if "\n" not in text and "\t" not in text:
+        return shown(text)
+    return "\n".join("\t".join(shown(part) for part in line.split("\t")) for line in text.split("\n"))
+
+
+def _escaped(character: str) -> str:
+    """Unprintable characters as escapes; joiners and the like, which scripts and emoji need, stay."""
+    code = ord(character)
+    if character.isprintable() or code in (0xA0, 0x3000) or code in (0x200C, 0x200D) or 0xFE00 <= code <= 0xFE0F:
+        return character
+    if code in _NAMED:
+        return _NAMED[code]
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+_NAMED = {9: "\\t", 10: "\\n", 13: "\\r"}
+
+
+def error_lines(error: TaskkeepError, *, color: bool) -> str:
+    """The message on one line, and the hint on another."""
+    message, hint = shown(error.message), shown(error.hint)
+    if color and wants_color(sys.stderr):
+        lines = f"\x1b[1;31merror:\x1b[0m {message}\n"
+        return lines + (f"\x1b[36mhint:\x1b[0m {hint}\n" if hint else "")
+    return f"error: {message}\n" + (f"hint: {hint}\n" if hint else "")
+
+
+def wants_color(stream: TextIO) -> bool:
+    """True for a terminal that nobody asked to be plain."""
+    return stream.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+
+# -- answers -----------------------------------------------------------------------------
+
+
+class Output:
+    """How one command shows its answer: *format* is text, json, jsonl, tsv or ids."""
+
+    def __init__(self, *, format: str, quiet: bool, color: bool) -> None:
+        self.format = format
+        self.quiet = quiet
+        self._color = color
+        self._screen: Screen | None = None
+
+    @property
+    def is_json(self) -> bool:
+        return self.format == "json"
+
+    @property
+    def screen(self) -> Screen | None:
+        """The terminal, or None where the answer goes to a pipe or a program."""
+        if self._screen is None and self.format == "text" and sys.stdout.isatty():
+            from taskkeep.cli.screen import Screen
+
+            self._screen = Screen(color=self._color and wants_color(sys.stdout))
+        return self._screen
+
+    def json(self, answer: Mapping[str, Any]) -> None:
+        """Print one JSON object; indented for a person."""
+        import json
+
+        value = {"schema_version": 1, **answer}
+        indent = 2 if sys.stdout.isatty() else None
+        write_out(json.dumps(value, ensure_ascii=False, indent=indent) + "\n")
+
+    def text(self, text: str) -> None:
+        """Print *text* as it is."""
+        write_out(text if text.endswith("\n") or not text else text + "\n")
+
+    def notice(self, text: str) -> None:
+        """Say something on stderr that neither a program nor a quiet user wants."""
+        if not self.quiet and not self.is_json:
+            write_err(shown(text) + "\n")
+
+    def warnings(self, texts: Iterable[str]) -> None:
+        """Say what the user should know; with JSON it stands in the answer."""
+        if not self.is_json:
+            write_err("".join(f"warning: {shown(text)}\n" for text in texts))
+
+    # -- writers -------------------------------------------------------------------------
+
+    def saved(self, saved: Saved, *, new: bool = False, said: str = "") -> None:
+        """Show what a writer did: the tasks as they are on disk now, or *said* where none is left.
+
+        A *new* task is its id alone in a pipe.
+        """
+        if self.is_json:
+            self.json(saved_as_json(saved))
+            return
+        self.warnings(saved.warnings)
+        if new and saved.task is not None and self.screen is None:
+            self.text(saved.task["id"])
+        elif new or not self.quiet:
+            self._saved_lines(saved, said)
+        if saved.dry_run:
+            self.notice("dry run: nothing was written")
+        elif saved.replayed:
+            self.notice("replayed: this request was done before; nothing was written")
+        elif not saved.changed:
+            self.notice("nothing to change")
+        elif saved.pending:
+            self.notice("saved; the commit is pending")
+
+    def _saved_lines(self, saved: Saved, said: str) -> None:
+        screen = self.screen
+        if screen is None:
+            self.rows(saved.tasks, ROW)
+        else:
+            mark = "✓" if saved.changed and not saved.dry_run else "·"
+            self.text("".join(screen.saved_line(mark, task) + "\n" for task in saved.tasks))
+        if said and saved.changed and not saved.tasks:
+            self.text(shown(said))
+        if screen is not None and saved.commit:
+            self.text(screen.dim(f"  commit {saved.commit[:10]}"))
+
+    def imported(self, saved: Saved) -> None:
+        """Show what an import brought: the report of what was mapped to what, and what was not."""
+        report = saved.report
+        assert report is not None
+        if self.is_json:
+            self.json({**saved_as_json(saved), "report": report.as_json()})
+            return
+        self.text("".join(f"{shown(line)}\n" for line in report.lines()))
+        self.saved(saved._replace(tasks=[]))
+
+    # -- readers -------------------------------------------------------------------------
+
+    def page(self, page: Page, fields: Sequence[str] = (), *, ready: bool = False) -> None:
+        """Show a page of tasks in the format that was asked for."""
+        if self.is_json:
+            answer: dict[str, Any] = {
+                "tasks": picked(page.tasks, fields),
+                "total": page.total,
+                "next": page.next,
+            }
+            if page.why:
+                answer["why"] = {task["id"]: why for task, why in zip(page.tasks, page.why, strict=True)}
+            self.json(answer)
+            return
+        if self.format == "jsonl":
+            import json
+
+            tasks = picked(page.tasks, fields)
+            self.text("".join(json.dumps(task, ensure_ascii=False) + "\n" for task in tasks))
+        elif self.format == "ids":
+            self.text("".join(task["id"] + "\n" for task in page.tasks))
+        elif self.format == "tsv":
+            columns = fields or TSV_ROW
+            self.text("\t".join(columns) + "\n")
+            self.rows(page.tasks, columns)
+        elif self.screen is not None:
+            self.text(self.screen.table(page.tasks, fields, page.why))
+        else:
+            self.rows(page.tasks, fields or ROW, page.why if ready and not fields else ())
+        self._left_out(page)
+
+    def rows(self, tasks: Sequence[Task], columns: Sequence[str], more: Sequence[str] = ()) -> None:
+        """One line a task, its cells parted by tabs."""
+        lines = ["\t".join([cell(task, column) for column in columns]) for task in tasks]
+        if more:
+            lines = [f"{line}\t{shown(text)}" for line, text in zip(lines, more, strict=True)]
+        self.text("".join(line + "\n" for line in lines))
+
+    def _left_out(self, page: Page) -> None:
+        if page.next is not None:
+            self.notice(f"… {page.total - page.next} more: --offset {page.next}, or --limit 0 for all")
+        elif not page.tasks:
+            self.notice("no tasks" if not page.total else f"no tasks from there on; {page.total} in all")
+
+    def tasks(self, tasks: Sequence[Task], *, one: bool) -> None:
+        """Show whole tasks, with all their fields."""
+        if self.is_json:
+            with_etags = [with_etag(task) for task in tasks]
+            self.json({"task": with_etags[0]} if one else {"tasks": with_etags})
+        elif (screen := self.screen) is not None:
+            self.text("\n".join(screen.task(task) for task in tasks))
+        else:
+            self.text("\n".join(task_lines(task) for task in tasks))
+
+    # -- verdicts ------------------------------------------------------------------------
+
+    def verdict(self, verdict: Verdict) -> int:
+        """Show findings and what was looked at; the exit status, 1 where it is not well."""
+        if self.is_json:
+            self.json({"ok": verdict.ok, "findings": verdict.findings, "checked": verdict.checked})
+        else:
+            self.text("".join(self._finding(finding) for finding in verdict.findings))
+            count = len(verdict.findings)
+            write_err(f"{count} finding{'' if count == 1 else 's'}\n")
+        return 0 if verdict.ok else 1
+
+    def _finding(self, finding: Mapping[str, Any]) -> str:
+        """A finding in the way compilers say it, with its hint below."""
+        place = finding.get("file") or ""
+        if place and finding.get("line"):
+            place = f"{place}:{finding['line']}"
+        severity = finding["severity"]
+        if self.screen is not None:
+            severity = self.screen.paint(severity, "1;31" if severity == "error" else "33")
+        head = f"{shown(place)}: " if place else ""
+        line = f"{head}{severity}: {shown(finding['code'])}: {shown(finding['message'])}\n"
+        return line + (f"  hint: {shown(finding['hint'])}\n" if finding.get("hint") else "")
+
+
+# -- values ------------------------------------------------------------------------------
+
+
+def with_etag(task: Mapping[str, Any]) -> dict[str, Any]:
+    from taskkeep.backlog.task import etag
+
+    return {**task, "etag": etag(task)}
+
+
+def saved_as_json(saved: Saved) -> dict[str, Any]:
+    """The answer of a writer."""
+    answer: dict[str, Any] = {
+        "changed": saved.changed,
+        "tasks": [with_etag(task) for task in saved.tasks],
+        "events": list(saved.events),
+        "commit": saved.commit,
+        "pending": saved.pending,
+        "warnings": list(saved.warnings),
+    }
+    if saved.task is not None:
+        answer["task"] = with_etag(saved.task)
+    if saved.dry_run:
+        answer["dry_run"] = True
+    if saved.replayed:
+        answer["replayed"] = True
+    return answer
+
+
+def field_names(values: Iterable[str]) -> tuple[str, ...]:
+    """The fields that --fields names. Raises Usage."""
+    from taskkeep.cli.texts import split
+
+    names = tuple(split(values))
+    if not names:
+        return ()
+    from taskkeep.backlog.task import FIELDS, nearest
+
+    for name in names:
+        if name not in FIELDS and name != "etag":
+            from taskkeep.errors import Usage
+
+            near = nearest(name, FIELDS)
+            hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(FIELDS)}."
+            raise Usage(f"no field {name[:40]!r}", hint=hint)
+    return names
+
+
+def picked(tasks: Sequence[Task], fields: Sequence[str]) -> Sequence[Mapping[str, Any]]:
+    """The tasks with only the fields that were asked for; what a task lacks stays out."""
+    if not fields:
+        return tasks
+    wide = [with_etag(task) for task in tasks] if "etag" in fields else tasks
+    return [{field: task[field] for field in fields if field in task} for task in wide]
+
+
+def cell(task: Mapping[str, Any], field: str) -> str:
+    """One field on one line."""
+    value = task.get(field)
+    if value is None:
+        return with_etag(task)["etag"] if field == "etag" else ""
+    if isinstance(value, str):
+        return shown(value)
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return shown(",".join(value))
+    import json
+
+    return shown(json.dumps(value, ensure_ascii=False))
+
+
+def task_lines(task: Mapping[str, Any]) -> str:
+    """A task with all its fields for a pipe: a line a field, then the long texts, indented."""
+    from taskkeep.backlog.task import FIELDS
+
+    long = ("description", "acceptance_criteria", "notes")
+    names = [name for name in FIELDS if name in task and name not in (*long, "uid")]
+    names += [name for name in task if name not in FIELDS]
+    lines = [f"{name}: {cell(task, name)}" for name in names]
+    if "description" in task:
+        lines += ["description:", indented(task["description"])]
+    if "acceptance_criteria" in task:
+        lines.append("acceptance_criteria:")
+        for number, item in enumerate(task["acceptance_criteria"], 1):
+            lines.append(indented(f"{number}. [{'x' if item['done'] else ' '}] {item['text']}"))
+    if "notes" in task:
+        lines.append("notes:")
+        for note in task["notes"]:
+            lines.append(indented(f"{note['at']} {note['by']}: {note['text']}"))
+    return "\n".join(lines) + "\n"
+
+
+def indented(text: str) -> str:
+    return "\n".join(f"  {line}" if line else "" for line in paragraphs(text).split("\n"))

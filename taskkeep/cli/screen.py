@@ -1,0 +1,296 @@
+"""What a person sees on a terminal: aligned tables, colours, local times.
+
+Widths are those of the terminal's cells: a CJK character takes two, a combining one none.
+A rich table of 50 rows takes longer than all the rest of the command, hence plain lines.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.backlog.times import to_number
+from taskkeep.cli.output import paragraphs, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskkeep.backlog.task import Task
+
+BOLD, DIM, RED, GREEN, YELLOW, BLUE, MAGENTA, CYAN = "1", "2", "31", "32", "33", "34", "35", "36"
+STATUS = {
+    "todo": ("○", ""),
+    "in_progress": ("◐", YELLOW),
+    "blocked": ("■", RED),
+    "review": ("◑", MAGENTA),
+    "done": ("●", GREEN),
+    "cancelled": ("✕", DIM),
+}
+PRIORITY = {"critical": f"{BOLD};{RED}", "high": YELLOW, "medium": "", "low": DIM}
+GAP = "  "
+TITLE_LEAST = 24
+CELL_MOST = 28
+
+
+class Screen:
+    """The terminal that stdout is."""
+
+    def __init__(self, *, color: bool, width: int | None = None) -> None:
+        self.color = color
+        self.width = width or max(shutil.get_terminal_size().columns, 40)
+
+    def paint(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.color and code and text else text
+
+    def dim(self, text: str) -> str:
+        return self.paint(text, DIM)
+
+    # -- tables --------------------------------------------------------------------------
+
+    def table(self, tasks: Sequence[Task], fields: Sequence[str] = (), why: Sequence[str] = ()) -> str:
+        """One line a task. The title gets the room that the others leave; where that is too
+        little, columns go, the least important first."""
+        if not tasks:
+            return ""
+        columns = list(fields) if fields else self._columns(tasks, why)
+        cells = {
+            column: [
+                text if column == "title" else cut(text, _MOST.get(column, CELL_MOST))
+                for text in (_cell(task, column, why[number] if why else "") for number, task in enumerate(tasks))
+            ]
+            for column in columns
+        }
+        widths = {
+            column: max([len(_HEADS.get(column, column)), *map(cell_len, texts)]) for column, texts in cells.items()
+        }
+        dropped = [] if fields else [name for name in _DROP if name in columns]
+        while dropped and self._room(columns, widths) < TITLE_LEAST:
+            columns.remove(dropped.pop(0))
+        if "title" in columns:
+            widths["title"] = min(widths["title"], max(self._room(columns, widths), 8))
+        lines = [self.dim(GAP.join(pad(_HEADS.get(name, name), widths[name]) for name in columns).rstrip())]
+        for number, task in enumerate(tasks):
+            parts = []
+            for name in columns:
+                text = pad(cut(cells[name][number], widths[name]), widths[name])
+                if name == columns[-1]:
+                    text = text.rstrip()
+                parts.append(self.paint(text, _code(task, name)))
+            lines.append(GAP.join(parts).rstrip())
+        return "\n".join(lines)
+
+    def _columns(self, tasks: Sequence[Task], why: Sequence[str]) -> list[str]:
+        if why:
+            return ["id", "priority", "title", "why"]
+        return ["id", "status", "priority", "title"] + [
+            name for name in ("type", "assignee", "labels", "due") if any(_worth(task, name) for task in tasks)
+        ]
+
+    def _room(self, columns: Sequence[str], widths: Mapping[str, int]) -> int:
+        others = [name for name in columns if name != "title"]
+        return self.width - sum(widths[name] for name in others) - len(GAP) * len(others)
+
+    # -- one task ------------------------------------------------------------------------
+
+    def task(self, task: Mapping[str, Any]) -> str:
+        """A task with all its fields."""
+        glyph, code = STATUS.get(task["status"], ("?", ""))
+        status = self.paint(f"{glyph} {_words(task['status'])}", code)
+        facts = [status, self.paint(task["priority"], PRIORITY.get(task["priority"], "")), task["type"]]
+        title = wrap(shown(task["title"]), self.width - cell_len(task["id"]) - 2)
+        first = f"{self.paint(task['id'], CYAN)}  {self.paint(title[0], BOLD)}"
+        rest = [" " * (cell_len(task["id"]) + 2) + self.paint(line, BOLD) for line in title[1:]]
+        lines = [first, *rest, self.dim(" · ").join(facts), ""]
+        for name in _FACTS:
+            if name in task:
+                lines += self._fact(name, _fact_text(task, name))
+        known = (*_FACTS, *_SHOWN_ELSEWHERE)
+        for name in (name for name in task if name not in known):
+            lines += self._fact(name, _fact_text(task, name))
+        for key, value in (task.get("metadata") or {}).items():
+            lines += self._fact(shown(key), shown(value) if isinstance(value, str) else _json(value))
+        if "description" in task:
+            lines += ["", *self._body(task["description"])]
+        if "acceptance_criteria" in task:
+            lines += ["", self.paint("Acceptance criteria", BOLD)]
+            for number, item in enumerate(task["acceptance_criteria"], 1):
+                mark = self.paint("✓", GREEN) if item["done"] else "○"
+                body = self._body(item["text"], indent=6)
+                lines += [f"{number:>3} {mark} {body[0].lstrip()}", *body[1:]]
+        for note in task.get("notes", ()):
+            lines += ["", f"{self.paint(shown(note['by']), CYAN)} {self.dim(local(note['at']))}"]
+            lines += self._body(note["text"])
+        return "\n".join(lines) + "\n"
+
+    def _fact(self, name: str, text: str) -> list[str]:
+        label = pad(_words(name), 12) + "  "
+        lines = wrap(text, self.width - cell_len(label))
+        return [self.dim(label) + lines[0], *(" " * cell_len(label) + line for line in lines[1:])]
+
+    def _body(self, text: str, indent: int = 2) -> list[str]:
+        lines = []
+        for line in paragraphs(text).expandtabs(4).split("\n"):
+            lines += [" " * indent + part for part in wrap(line, self.width - indent)]
+        return [line.rstrip() for line in lines]
+
+    def saved_line(self, mark: str, task: Mapping[str, Any]) -> str:
+        """What a writer says of a task."""
+        glyph, code = STATUS.get(task["status"], ("?", ""))
+        status = f"{glyph} {_words(task['status'])}"
+        room = self.width - cell_len(task["id"]) - cell_len(status) - 6
+        title = cut(shown(task["title"]), max(room, TITLE_LEAST))
+        head = f"{self.paint(mark, GREEN if mark == '✓' else DIM)} {self.paint(task['id'], CYAN)}"
+        return f"{head}  {self.paint(status, code)}  {title}"
+
+
+_HEADS = {
+    "id": "ID",
+    "status": "STATUS",
+    "priority": "PRIORITY",
+    "title": "TITLE",
+    "type": "TYPE",
+    "assignee": "FOR",
+    "labels": "LABELS",
+    "due": "DUE",
+    "why": "WHY",
+}
+_MOST = {"why": 48}
+_DROP = ("type", "labels", "assignee", "why", "due", "priority")
+_FACTS = (
+    "assignee", "role", "parent", "depends_on", "labels", "due", "external_refs", "aliases", "claimed_by",
+    "claimed_until", "created_at", "created_by", "updated_at", "started_at", "completed_at",
+)  # fmt: skip
+_SHOWN_ELSEWHERE = (
+    "id", "uid", "title", "status", "priority", "type", "description", "acceptance_criteria", "notes",
+    "metadata",
+)  # fmt: skip
+
+
+def _worth(task: Mapping[str, Any], name: str) -> bool:
+    """True when a column says something: most tasks are plain tasks."""
+    return task["type"] != "task" if name == "type" else name in task
+
+
+def _cell(task: Mapping[str, Any], name: str, why: str) -> str:
+    if name == "why":  # without the priority, which has a column
+        return shown(why.removeprefix(task["priority"] + "; "))
+    if name == "status":
+        return f"{STATUS.get(task['status'], ('?', ''))[0]} {_words(task['status'])}"
+    if name == "labels":
+        return shown(" ".join(task.get("labels", ())))
+    if name.endswith(("_at", "_until")):
+        return local(task[name]) if name in task else ""
+    from taskkeep.cli.output import cell
+
+    return cell(task, name)
+
+
+def _code(task: Mapping[str, Any], name: str) -> str:
+    finished = task["status"] in ("done", "cancelled")
+    if name == "id":
+        return CYAN
+    if name == "status":
+        return STATUS.get(task["status"], ("", ""))[1]
+    if name == "title":
+        return DIM if finished else ""
+    if name == "priority":
+        return DIM if finished else PRIORITY.get(task["priority"], "")
+    if name == "due" and not finished and task.get("due", "9") < time.strftime("%Y-%m-%d"):
+        return RED
+    return DIM if name in ("why", "labels", "type") else ""
+
+
+def _fact_text(task: Mapping[str, Any], name: str) -> str:
+    value = task[name]
+    if isinstance(value, str):
+        return local(value) if name.endswith(("_at", "_until")) else shown(value)
+    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
+        return shown(", ".join(value))
+    return _json(value)
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return shown(json.dumps(value, ensure_ascii=False))
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def local(text: str) -> str:
+    """A time of ours in the zone of this machine, to the minute."""
+    try:
+        return time.strftime("%Y-%m-%d %H:%M", time.localtime(to_number(text) // 1_000_000))
+    except (ValueError, OverflowError, OSError):
+        return shown(text)
+
+
+# -- width -------------------------------------------------------------------------------
+
+
+def cell_len(text: str) -> int:
+    """How many cells of a terminal *text* takes."""
+    if text.isascii():
+        return len(text)
+    from rich.cells import cell_len as rich_cell_len
+
+    return rich_cell_len(text)
+
+
+def pad(text: str, width: int) -> str:
+    return text + " " * (width - cell_len(text))
+
+
+def cut(text: str, width: int) -> str:
+    """*text*, cut to *width* cells with an ellipsis; never within a wide character or a joined one."""
+    if cell_len(text) <= width:
+        return text
+    from rich.cells import cell_len as rich_cell_len
+
+    end = min(len(text), width)
+    while end and (rich_cell_len(text[:end]) > width - 1 or _joined(text, end)):
+        end -= 1
+    return text[:end].rstrip() + "…"
+
+
+def _joined(text: str, place: int) -> bool:
+    """True when what stands before *place* and after it make one sign."""
+    import unicodedata
+
+    after = text[place : place + 1]
+    if not after:
+        return False
+    return (
+        text[place - 1] == "\u200d"
+        or after in "\u200d\ufe0e\ufe0f"
+        or "\U0001f3fb" <= after <= "\U0001f3ff"
+        or unicodedata.combining(after) > 0
+    )
+
+
+def wrap(text: str, width: int) -> list[str]:
+    """*text* on lines of at most *width* cells, broken at blanks where there are any."""
+    width = max(width, 10)
+    if cell_len(text) <= width:
+        return [text]
+    indent = text[: len(text) - len(text.lstrip())]
+    lines: list[str] = []
+    line = indent
+    empty = True
+    for word in text.split():
+        if not empty and cell_len(line) + 1 + cell_len(word) > width:
+            lines.append(line)
+            line, empty = indent, True
+        line = line + word if empty else f"{line} {word}"
+        empty = False
+        while cell_len(line) > width:
+            head = cut(line, width + 1).removesuffix("…") if len(line) > 1 else line
+            head = head or line[:1]
+            lines.append(head)
+            line = line[len(head) :].lstrip()
+    if line.strip() or not lines:
+        lines.append(line)
+    return lines

@@ -1,0 +1,390 @@
+"""What can go wrong: the kind sets the exit status, the leaf sets the code and the hint."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+
+class TaskkeepError(Exception):
+    """The root of every error that taskkeep raises on purpose.
+
+    *message* is one line on what happened, *hint* one line on what to do now, *details*
+    whatever a program may want to know, as JSON values.
+    """
+
+    exit_status = 70
+    code = "internal"
+    retryable = False
+
+    def __init__(self, message: str, *, hint: str = "", **details: Any) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.details: dict[str, Any] = details
+
+    def as_json(self) -> dict[str, Any]:
+        """The ``error`` object of CONTRACT: code, message, hint, exit, retryable, details."""
+        return {
+            "code": self.code,
+            "message": self.message,
+            "hint": self.hint,
+            "exit": self.exit_status,
+            "retryable": self.retryable,
+            "details": self.details,
+        }
+
+
+# -- the kinds ---------------------------------------------------------------------------
+
+
+class Usage(TaskkeepError):
+    """The command line, or the arguments of a call, make no sense."""
+
+    exit_status = 2
+    code = "usage"
+
+
+class NotFound(TaskkeepError):
+    """What was named is not there."""
+
+    exit_status = 3
+    code = "not_found"
+
+
+class Invalid(TaskkeepError):
+    """The input, or what lies on disk, is not what it must be."""
+
+    exit_status = 4
+    code = "invalid"
+
+
+class Refused(TaskkeepError):
+    """A rule, a conflict or another's claim stands against it."""
+
+    exit_status = 5
+    code = "refused"
+
+
+class Busy(TaskkeepError):
+    """Somebody else holds the lock; trying again later is right."""
+
+    exit_status = 6
+    code = "busy"
+    retryable = True
+
+
+class Outside(TaskkeepError):
+    """Git, the disk or permissions."""
+
+    exit_status = 7
+    code = "outside"
+
+
+class Interrupted(TaskkeepError):
+    """Ctrl-C or a termination signal; the old state stands."""
+
+    exit_status = 130
+    code = "interrupted"
+
+    def __init__(self) -> None:
+        super().__init__("interrupted; nothing was changed", hint="Run the command again.")
+
+
+# -- not found ---------------------------------------------------------------------------
+
+
+class BacklogNotFound(NotFound):
+    """No backlog here or above, up to the top of the repository."""
+
+    code = "no_backlog"
+
+    def __init__(self, folder: str) -> None:
+        super().__init__(f"no backlog in {folder} or above it", hint="Run 'taskkeep init' to make one here.")
+
+
+class TaskNotFound(NotFound):
+    """No task has this id, nor this alias."""
+
+    code = "task_not_found"
+
+    def __init__(self, task_id: str, nearest: Sequence[str] = ()) -> None:
+        hint = f"Did you mean {' or '.join(nearest)}?" if nearest else "See 'taskkeep list --all'."
+        super().__init__(f"no task {task_id}", hint=hint, task_id=task_id)
+
+
+class TaskArchived(NotFound):
+    """The task lies in the archive, where no change reaches it."""
+
+    code = "task_archived"
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"{task_id} is in the archive", hint="Bring it back with 'taskkeep restore'.", task_id=task_id)
+
+
+class CriterionNotFound(NotFound):
+    """A task has fewer acceptance criteria than the number named."""
+
+    code = "criterion_not_found"
+
+    def __init__(self, task_id: str, number: int, count: int) -> None:
+        super().__init__(
+            f"{task_id} has no acceptance criterion {number}",
+            hint=f"It has {count}; they are counted from 1.",
+            task_id=task_id,
+        )
+
+
+# -- invalid -----------------------------------------------------------------------------
+
+
+class InvalidField(Invalid):
+    """A value that the schema does not allow."""
+
+    code = "invalid_field"
+
+    def __init__(self, field: str, problem: str, *, hint: str = "", task_id: str | None = None) -> None:
+        subject = f"{task_id}: {field}" if task_id else field
+        super().__init__(f"{subject} {problem}", hint=hint, field=field, task_id=task_id)
+
+
+class UnknownField(Invalid):
+    """A field that this version of taskkeep does not know."""
+
+    code = "unknown_field"
+
+    def __init__(self, field: str, version: str, *, task_id: str | None = None) -> None:
+        where = f"{task_id} has a field" if task_id else "a field"
+        super().__init__(
+            f"{where} '{field}' that taskkeep {version} does not know",
+            hint="A newer taskkeep is needed to write here; keys of your own belong into metadata.",
+            field=field,
+            task_id=task_id,
+        )
+
+
+class BacklogUnreadable(Invalid):
+    """backlog.json holds what no reader can take; *code* says what it is."""
+
+    def __init__(self, code: str, message: str, *, hint: str = "", line: int | None = None, **details: Any) -> None:
+        super().__init__(
+            message,
+            hint=hint or "See 'taskkeep verify'; every saved state is in git and in .taskkeep/local/backups.",
+            line=line,
+            **details,
+        )
+        self.code = code
+        self.line = line
+
+
+class LogDamaged(Invalid):
+    """An audit file that cannot be read as events."""
+
+    code = "audit_broken"
+
+
+class ConfigInvalid(Invalid):
+    """.taskkeep/config.toml cannot be used."""
+
+    code = "config"
+
+
+class InputInvalid(Invalid):
+    """A file or a stream handed to a command cannot be used."""
+
+    code = "invalid_input"
+
+
+# -- refused -----------------------------------------------------------------------------
+
+
+class TaskBlocked(Refused):
+    """A task is done after the tasks it depends on, not before."""
+
+    code = "task_blocked"
+
+    def __init__(self, task_id: str, blockers: Sequence[str]) -> None:
+        super().__init__(
+            f"{task_id} waits for {', '.join(blockers)}",
+            hint=f"Finish {blockers[0]} first, or pass --force.",
+            task_id=task_id,
+            blockers=list(blockers),
+        )
+        self.task_id = task_id
+        self.blockers = blockers
+
+
+class TaskNeeded(Refused):
+    """A task that others name is not deleted under them."""
+
+    code = "task_needed"
+
+    def __init__(self, task_id: str, dependents: Sequence[str]) -> None:
+        super().__init__(
+            f"{', '.join(dependents)} still {'names' if len(dependents) == 1 else 'name'} {task_id}",
+            hint="Pass --unlink to take the links out as well.",
+            task_id=task_id,
+            dependents=list(dependents),
+        )
+
+
+class GraphBroken(Refused):
+    """A link that leads nowhere, or a circle of links, which this change would make."""
+
+    code = "broken_graph"
+
+
+class DanglingLink(GraphBroken):
+    """depends_on or parent names a task that is not there."""
+
+    code = "dangling_link"
+
+    def __init__(self, task_id: str, field: str, target: str) -> None:
+        super().__init__(
+            f"{task_id}: {field} names {target}, which is not there",
+            hint="Name a task of this backlog.",
+            task_id=task_id,
+            field=field,
+            target=target,
+        )
+
+
+class LinkCycle(GraphBroken):
+    """Tasks that wait for each other in a circle."""
+
+    code = "cycle"
+
+    def __init__(self, field: str, path: Sequence[str]) -> None:
+        super().__init__(
+            f"{field} would go in a circle: {' -> '.join(path)}",
+            hint="Take one of these links out.",
+            field=field,
+            path=list(path),
+        )
+
+
+class AmbiguousId(Refused):
+    """An alias that several tasks bear."""
+
+    code = "ambiguous_id"
+
+    def __init__(self, alias: str, ids: Sequence[str]) -> None:
+        super().__init__(f"{alias} is an alias of {', '.join(ids)}", hint="Use one of these ids.", ids=list(ids))
+
+
+class StaleEtag(Refused):
+    """The task has changed since it was read."""
+
+    code = "stale_etag"
+
+    def __init__(self, task_id: str, task: Mapping[str, Any], etag: str) -> None:
+        super().__init__(
+            f"{task_id} has changed since you read it",
+            hint="Look at details.task, decide again, and pass its etag.",
+            task_id=task_id,
+            task={**task, "etag": etag},
+        )
+
+
+class ClaimHeld(Refused):
+    """Another actor holds the task until its lease ends."""
+
+    code = "claimed"
+
+    def __init__(self, task_id: str, holder: str, until: str) -> None:
+        super().__init__(
+            f"{task_id} is claimed by {holder} until {until}",
+            hint="Take another task, wait for the lease to end, or pass --force.",
+            task_id=task_id,
+            claimed_by=holder,
+            claimed_until=until,
+        )
+
+
+class HandEdit(Refused):
+    """backlog.json is not what the last save wrote: somebody edited it by hand."""
+
+    code = "hand_edit"
+
+
+class AlreadyInitialised(Refused):
+    """There is a backlog here already."""
+
+    code = "already_initialised"
+
+
+class ForeignFile(Refused):
+    """A file stands in the way that is not ours."""
+
+    code = "foreign_file"
+
+
+class RepositoryBusy(Refused):
+    """A merge, rebase, cherry-pick or revert is under way, or our paths are unmerged."""
+
+    code = "merge_in_progress"
+
+
+class KeyReused(Refused):
+    """An idempotency key that stands for another request."""
+
+    code = "key_reused"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(
+            f"the key {key!r} was used for another request",
+            hint="Use a new key for a new request.",
+            key=key,
+        )
+
+
+class OneTaskOnly(Refused):
+    """An option that makes sense for one task was given with several."""
+
+    code = "one_task_only"
+
+
+# -- busy, outside -----------------------------------------------------------------------
+
+
+class BacklogLocked(Busy):
+    """Another writer held the lock for the whole waiting time."""
+
+    code = "locked"
+
+
+class GitUnavailable(Outside):
+    """Git is missing, too old, or refuses to work here."""
+
+    code = "git"
+
+
+class NoIdentity(Outside):
+    """Git does not know who commits."""
+
+    code = "no_identity"
+
+
+class GitLocked(Outside):
+    """Another git holds a lock of the repository."""
+
+    code = "git_locked"
+    retryable = True
+
+
+class CommitFailed(Outside):
+    """Git would not take the commit; the change was taken back."""
+
+    code = "commit_failed"
+
+
+class DiskFault(Outside):
+    """The disk or its permissions refused a step; *uncertain* where the way back failed too."""
+
+    code = "disk"
+
+
+class NoWorkingLock(Outside):
+    """The file system offers no lock that can be relied on."""
+
+    code = "no_lock"

@@ -1,0 +1,1 @@
+"""How a backlog is kept: files, lock, log, journal, git."""

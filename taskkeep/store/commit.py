@@ -1,0 +1,456 @@
+"""One commit of our paths only: prepared beside the repository, then put in place by renames."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
+from taskkeep.store.files import FileId, remove, sync_folder, write_all, write_new
+from taskkeep.store.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from taskkeep.store.git import Repository
+
+# What is under way in a repository, by the file that git keeps meanwhile.
+_UNDER_WAY = {
+    "MERGE_HEAD": "a merge", "rebase-merge": "a rebase", "rebase-apply": "a rebase",
+    "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert",
+}  # fmt: skip
+RETRIES = 3
+
+
+class HeadMovedError(Exception):
+    """The branch is no longer where the commit was built on."""
+
+
+class Head:
+    """Where HEAD points: *ref* None when detached, *commit* None when the branch is not born."""
+
+    __slots__ = ("commit", "ref")
+
+    def __init__(self, ref: str | None, commit: str | None) -> None:
+        self.ref, self.commit = ref, commit
+
+
+def refuse_obstacles(repository: Repository) -> None:
+    """Raise RepositoryBusy, NoIdentity or GitUnavailable for what would stop a commit later."""
+    if repository.bare:
+        raise GitUnavailable("a bare repository has no working tree", hint="Work in a clone of it.")
+    for name, what in _UNDER_WAY.items():
+        if os.path.lexists(os.path.join(repository.git_dir, name)):
+            raise RepositoryBusy(
+                f"{what} is in progress here",
+                hint="Finish it or give it up with git first, then run this again.",
+            )
+    if "GIT_COMMITTER_IDENT" not in repository.config or "GIT_AUTHOR_IDENT" not in repository.config:
+        raise _no_identity()
+    known = os.environ.get("GIT_COMMITTER_EMAIL") or os.environ.get("EMAIL")
+    if not (repository.config.get("user.email") or repository.config.get("committer.email") or known):
+        answer = repository.run("var", "GIT_COMMITTER_IDENT")  # `var -l` makes one up without saying so
+        if answer.status:
+            raise _no_identity()
+
+
+def _no_identity() -> NoIdentity:
+    return NoIdentity(
+        "git does not know who you are; nothing was changed",
+        hint="Set user.name and user.email with 'git config'.",
+    )
+
+
+def read_head(repository: Repository) -> Head:
+    """Return where HEAD points now, read from its files, or by git where refs are kept otherwise."""
+    if repository.config.get("extensions.refstorage", "files") != "files":
+        ref = repository.run("symbolic-ref", "-q", "HEAD")
+        commit = repository.run("rev-parse", "-q", "--verify", "HEAD^{commit}")
+        return Head(ref.text or None, commit.text or None)
+    with open(os.path.join(repository.git_dir, "HEAD"), encoding="utf-8", errors="surrogateescape") as file:
+        text = file.read().strip()
+    if not text.startswith("ref: "):
+        return Head(None, text)
+    ref_name = text[5:].strip()
+    return Head(ref_name, _read_ref(repository, ref_name))
+
+
+def _read_ref(repository: Repository, name: str) -> str | None:
+    try:
+        with open(os.path.join(repository.common, name), encoding="utf-8") as file:
+            text = file.read().strip()
+            if not text.startswith("ref: "):
+                return text
+    except FileNotFoundError:
+        pass  # packed, or not born
+    except (NotADirectoryError, IsADirectoryError):
+        return None
+    answer = repository.run("rev-parse", "-q", "--verify", "--end-of-options", name)
+    return answer.text or None
+
+
+class Commit:
+    """A commit being made. *files*: path below the top -> content, or None to take it out."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        files: Mapping[str, Sequence[bytes] | None],
+        message: str,
+        token: str,
+        wait: float,
+        staged: Mapping[str, Sequence[bytes] | None] | None = None,
+    ) -> None:
+        self.repository = repository
+        self.files = files
+        self.staged = staged or {}  # what the index shall hold instead, where the user has staged more
+        self.message = message
+        self.token = token
+        self.wait = wait
+        self.hash: str | None = None
+        self.head = Head(None, None)
+        self.warnings: list[str] = []
+        self._blobs: dict[str, str | None] = {}
+        self._store = ObjectStore(repository)
+        self._index = os.path.join(repository.git_dir, "index")
+        self._copy = os.path.join(repository.git_dir, f"{token}.index")
+        self._old = os.path.join(repository.git_dir, f"{token}.old-index")
+        self._token_file = os.path.join(repository.git_dir, f"{token}.token")
+        self._ref_file = os.path.join(repository.git_dir, f"{token}.ref")
+        self._index_id: FileId | None = None
+
+    # -- before the intent ---------------------------------------------------------------
+
+    def prepare(self) -> bool:
+        """Write and sync all objects and the index copy; False where HEAD has all of this already.
+
+        Raises OSError, CommitFailed, NoIdentity, PermissionError for a refused write of git's.
+        """
+        for path, pieces in self.files.items():
+            self._blobs[path] = None if pieces is None else self._store.write("blob", pieces)
+        for path, pieces in self.staged.items():
+            self._staged_blobs[path] = None if pieces is None else self._store.write("blob", pieces)
+        if not self._build():
+            return False
+        write_new(self._token_file_fresh(), [f"taskkeep {self.token}\n".encode()], mode=0o600)
+        self._copy_index()
+        return True
+
+    @property
+    def _staged_blobs(self) -> dict[str, str | None]:
+        if not hasattr(self, "_staged_cache"):
+            self._staged_cache: dict[str, str | None] = {}
+        return self._staged_cache
+
+    def _token_file_fresh(self) -> str:
+        remove(self._token_file)
+        return self._token_file
+
+    def _build(self) -> bool:
+        """Write trees and commit on today's HEAD."""
+        repository = self.repository
+        self.head = read_head(repository)
+        tree_hash = self._build_tree()
+        if tree_hash is None:
+            return False
+        self.hash = self._write_commit(tree_hash)
+        self._store.sync()
+        remove(self._ref_file)
+        write_new(self._ref_file, [f"{self.hash}\n".encode()])
+        return True
+
+    def _build_tree(self) -> str | None:
+        folders = {""}
+        for path in self.files:
+            parts = path.split("/")[:-1]
+            folders |= {"/".join(parts[:end]) for end in range(1, len(parts) + 1)}
+        names = sorted(folders)
+        trees: dict[str, Tree] = {name: {} for name in names}
+        old_top = None
+        if self.head.commit:
+            questions = [f"{self.head.commit}^{{tree}}" if not name else f"{self.head.commit}:{name}" for name in names]
+            size = 32 if self.repository.format == "sha256" else 20
+            for name, found in zip(names, self.repository.reads(questions), strict=True):
+                if found and found[1] == "tree":
+                    trees[name] = read_tree(found[2], size)
+                    if not name:
+                        old_top = found[0]
+            if old_top is None:
+                raise CommitFailed("git cannot read HEAD's tree; nothing was changed", hint="Run 'git fsck'.")
+        before = {name: dict(tree) for name, tree in trees.items()}
+        for path, blob in self._blobs.items():
+            folder, _, name = path.rpartition("/")
+            mode = trees[folder].get(name, (FILE, ""))[0]
+            if blob is None:
+                trees[folder].pop(name, None)
+            else:
+                trees[folder][name] = (mode if mode.startswith("100") else FILE, blob)
+        for name in sorted(folders - {""}, key=lambda item: -item.count("/")):
+            parent, _, last = name.rpartition("/")
+            if trees[name] == before[name] and last in trees[parent]:
+                continue
+            if trees[name]:
+                trees[parent][last] = (FOLDER, self._store.write_tree(trees[name]))
+            else:
+                trees[parent].pop(last, None)
+        if trees[""] == before[""] and self.head.commit:
+            return None
+        return self._store.write_tree(trees[""])
+
+    def _write_commit(self, tree: str) -> str:
+        repository, config = self.repository, self.repository.config
+        parents = [self.head.commit] if self.head.commit else []
+        encoding = config.get("i18n.commitencoding", "utf-8").lower()
+        if repository.flag("commit.gpgsign"):
+            return self._sign_commit(tree, parents)
+        if encoding not in ("utf-8", "utf8"):
+            return self._commit_by_git(["commit-tree", tree], parents, [])
+        lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents)]
+        lines += [f"author {config['GIT_AUTHOR_IDENT']}", f"committer {config['GIT_COMMITTER_IDENT']}", ""]
+        text = "\n".join(lines) + "\n" + self.message
+        return self._store.write("commit", [text.encode("utf-8", "surrogateescape")])
+
+    def _sign_commit(self, tree: str, parents: Sequence[str]) -> str:
+        """Sign, with the program that the user's own configuration names, never the repository's."""
+        trusted: list[str] = []
+        for scope in ("--global", "--system"):
+            answer = self.repository.run("config", scope, "--get-regexp", r"^gpg\.(.*\.)?program$")
+            for row in answer.text.split("\n"):
+                name, _, value = row.partition(" ")
+                if name and not any(item.startswith(name + "=") for item in trusted):
+                    trusted.append(f"{name}={value}")
+        given = {item.partition("=")[0] for item in trusted}
+        defaults = {"gpg.program": "gpg", "gpg.openpgp.program": "gpg", "gpg.x509.program": "gpgsm",
+                    "gpg.ssh.program": "ssh-keygen"}  # fmt: skip
+        for name, value in defaults.items():
+            if name in self.repository.config and name not in given:
+                trusted.append(f"{name}={value}")
+        if "gpg.ssh.defaultkeycommand" in self.repository.config:
+            trusted.append("gpg.ssh.defaultKeyCommand=")
+        return self._commit_by_git(["commit-tree", "-S", tree], parents, trusted)
+
+    def _commit_by_git(self, args: list[str], parents: Sequence[str], config: Sequence[str]) -> str:
+        for parent in parents:
+            args += ["-p", parent]
+        self._store.sync()
+        answer = self.repository.run(*args, "-F", "-", given=self.message.encode(), config=config)
+        if answer.status:
+            raise _failure(answer, "git would not make the commit")
+        name = answer.text
+        for folder in (os.path.join(self._store.folder, name[:2]), self._store.folder):
+            sync_folder(folder)
+        return name
+
+    def _copy_index(self) -> None:
+        """Make a copy of the index with our entries in it, synced."""
+        remove(self._copy)
+        try:
+            with open(self._index, "rb") as file:
+                self._index_id = FileId.of(os.fstat(file.fileno()))
+                mode = os.fstat(file.fileno()).st_mode & 0o777
+                data = file.read()
+            write_new(self._copy, [data], mode=mode, sync=False)
+        except FileNotFoundError:
+            self._index_id = None
+        entries = []
+        blobs = {**self._blobs, **self._staged_blobs}
+        for path, blob in blobs.items():
+            zero = "0" * (64 if self.repository.format == "sha256" else 40)
+            entries.append(f"0 {zero}\t{path}\0" if blob is None else f"100644 {blob}\t{path}\0")
+        answer = self.repository.run(
+            "update-index", "-z", "--index-info",
+            given="".join(entries).encode("utf-8", "surrogateescape"),
+            env={"GIT_INDEX_FILE": self._copy},
+        )  # fmt: skip
+        if answer.status:
+            raise _failure(answer, "git would not take the index entries")
+        fd = os.open(self._copy, os.O_RDWR)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    # -- after the intent ----------------------------------------------------------------
+
+    def publish(self) -> str | None:
+        """Put index and branch in place; returns the commit's hash, None where HEAD had it all already.
+
+        Once the branch has moved nothing fails any more. Raises GitLocked, CommitFailed, OSError
+        before; then index and branch are as they were.
+        """
+        for _ in range(RETRIES):
+            try:
+                return self._publish()
+            except HeadMovedError:
+                if not self._build():
+                    return None
+        raise CommitFailed("the branch kept moving; nothing was changed", hint="Run the command again.")
+
+    def _publish(self) -> str | None:
+        repository = self.repository
+        files = repository.config.get("extensions.refstorage", "files") == "files"
+        ref = self.head.ref
+        with contextlib.ExitStack() as held:
+            held.enter_context(self._lock(self._index))
+            if self._current_index() != self._index_id:
+                self._copy_index()
+            if files:
+                held.enter_context(self._lock(os.path.join(repository.git_dir, "HEAD")))
+                if ref:
+                    path = os.path.join(repository.common, ref)
+                    os.makedirs(os.path.dirname(path), exist_ok=True)
+                    held.enter_context(self._lock(path))
+            now = read_head(repository)
+            if (now.ref, now.commit) != (self.head.ref, self.head.commit):
+                raise HeadMovedError
+            self._move(files)
+        return self.hash
+
+    def _move(self, files: bool) -> None:
+        repository = self.repository
+        had_index = self._index_id is not None
+        if had_index:
+            remove(self._old)
+            os.link(self._index, self._old)
+        try:
+            os.replace(self._copy, self._index)
+            sync_folder(repository.git_dir)
+            if files:
+                self._move_ref()
+            else:
+                self._move_ref_by_git()
+        except BaseException:
+            if had_index:
+                os.replace(self._old, self._index)
+            else:
+                remove(self._index)
+            raise
+        try:
+            folder = os.path.join(repository.common, os.path.dirname(self.head.ref)) if self.head.ref else ""
+            sync_folder(folder or repository.git_dir)
+            self._write_reflogs()
+        except OSError as error:
+            self.warnings.append(f"the commit stands, but git's reference was not synced: {error.strerror}")
+        remove(self._old)
+
+    def _move_ref(self) -> None:
+        ref = self.head.ref
+        path = os.path.join(self.repository.common, ref) if ref else os.path.join(self.repository.git_dir, "HEAD")
+        os.replace(self._ref_file, path)
+
+    def _move_ref_by_git(self) -> None:
+        zero = "0" * len(self.hash or "")
+        answer = self.repository.run(
+            "update-ref", "-m", self._reflog_note(), "HEAD", self.hash or "", self.head.commit or zero
+        )
+        if answer.status:
+            raise _failure(answer, "git would not move the branch")
+
+    def _reflog_note(self) -> str:
+        kind = "commit" if self.head.commit else "commit (initial)"
+        return f"{kind}: {self.message.partition(chr(10))[0]}"
+
+    def _write_reflogs(self) -> None:
+        repository = self.repository
+        if repository.config.get("core.logallrefupdates", "true").lower() not in (
+            "true",
+            "always",
+            "1",
+            "yes",
+            "on",
+        ):
+            return
+        if repository.config.get("extensions.refstorage", "files") != "files":
+            return
+        zero = "0" * len(self.hash or "")
+        who = repository.config["GIT_COMMITTER_IDENT"]
+        row = f"{self.head.commit or zero} {self.hash} {who}\t{self._reflog_note()}\n"
+        paths = [os.path.join(repository.git_dir, "logs", "HEAD")]
+        if self.head.ref:
+            paths.append(os.path.join(repository.common, "logs", self.head.ref))
+        for path in paths:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            try:
+                write_all(fd, row.encode("utf-8", "surrogateescape"))
+            finally:
+                os.close(fd)
+
+    def _current_index(self) -> FileId | None:
+        try:
+            return FileId.of(os.stat(self._index))
+        except FileNotFoundError:
+            return None
+
+    @contextlib.contextmanager
+    def _lock(self, path: str) -> Iterator[None]:
+        """Hold git's lock on *path*, known as ours by its content. Raises GitLocked, OSError."""
+        lock = f"{path}.lock"
+        deadline = time.monotonic() + self.wait
+        while True:
+            try:
+                os.link(self._token_file, lock)
+                break
+            except FileExistsError:
+                if time.monotonic() >= deadline:
+                    raise GitLocked(
+                        f"another git holds {os.path.basename(lock)}; waited {self.wait:g} s, nothing was changed",
+                        hint="Let that git finish, or look whether it died.",
+                        file=lock,
+                    ) from None
+                time.sleep(0.01)
+        try:
+            yield
+        finally:
+            remove(lock)
+
+    def discard(self) -> None:
+        """Remove what was prepared beside the repository; objects that nothing names are git's to sweep."""
+        for path in (self._copy, f"{self._copy}.lock", self._old, self._token_file, self._ref_file):
+            remove(path)
+
+
+def _failure(answer: Any, what: str) -> Exception:
+    if answer.refused:
+        return PermissionError(13, answer.trouble)
+    if b"index.lock" in answer.err and b"File exists" in answer.err:
+        return GitLocked(f"{what}: {answer.trouble}; nothing was changed", hint="Let the other git finish first.")
+    return CommitFailed(f"{what}: {answer.trouble}; nothing was changed", hint="Run 'git status' to see more.")
+
+
+def token_of(root: str) -> str:
+    """Return the name by which a lock or a file in .git is known to be of this root's writers."""
+    return f"taskkeep-{sha256(os.path.realpath(root).encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+
+
+def clear_leftovers(repository: Repository, token: str) -> list[str]:
+    """Remove locks and files of a dead writer of this root; the caller holds the root's lock.
+
+    A lock is ours when its content says so. Returns the names of locks that were removed.
+    """
+    removed = []
+    mark = f"taskkeep {token}\n".encode()
+    head_ref = None
+    with contextlib.suppress(OSError, TaskkeepError):
+        head_ref = read_head(repository).ref
+    locks = [os.path.join(repository.git_dir, "index.lock"), os.path.join(repository.git_dir, "HEAD.lock")]
+    if head_ref:
+        locks.append(os.path.join(repository.common, f"{head_ref}.lock"))
+    for lock in locks:
+        try:
+            with open(lock, "rb") as file:
+                if file.read(200) == mark and remove(lock):
+                    removed.append(os.path.basename(lock))
+        except OSError:
+            continue  # not there, or not readable: then not ours
+    for ending in ("index", "index.lock", "old-index", "token", "ref"):
+        remove(os.path.join(repository.git_dir, f"{token}.{ending}"))
+    return removed
+
+
+def unmerged(repository: Repository, paths: Sequence[str]) -> bool:
+    """Does the index hold one of our paths unmerged?"""
+    return bool(repository.run("ls-files", "-u", "--full-name", "--", *paths).out)

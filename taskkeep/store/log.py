@@ -1,0 +1,276 @@
+"""The audit log on disk: immutable files, read whole once, then known by a small record."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from typing import TYPE_CHECKING, Any
+from zlib import crc32
+
+from taskkeep.backlog.events import event_hash
+from taskkeep.backlog.ids import sequence_number
+from taskkeep.backlog.replay import causal_order, heads
+from taskkeep.errors import BacklogUnreadable, LogDamaged
+from taskkeep.store.files import FileId, read, replace, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskkeep.backlog.events import Event
+    from taskkeep.store.layout import Root
+
+RECORD = "log.json"
+IDS = "ids"
+_CREATED_ID = re.compile(rb'"id": ?"(T[0-9A-HJKMNP-TV-Z]{4,})"')
+
+
+def file_name(event: Event) -> str:
+    """Return where a request's file lies below the log: by its first event's time and its request."""
+    stamp = event["timestamp"]
+    clock = stamp[11:-1].replace(":", "")
+    return f"{stamp[:10]}/{clock}Z-{event['txn'].replace('-', '')[:12]}.jsonl"
+
+
+def list_files(root: Root) -> list[str]:
+    """Return the names of the log's files below its folder, sorted. Raises OSError."""
+    names: list[str] = []
+    try:
+        entries = os.listdir(root.audit)
+    except FileNotFoundError:
+        return names
+    for entry in entries:
+        if entry.endswith(".jsonl"):
+            names.append(entry)
+        elif len(entry) == 10 and entry[4] == "-":
+            try:
+                found = os.listdir(os.path.join(root.audit, entry))
+            except NotADirectoryError:
+                continue
+            names += [f"{entry}/{name}" for name in found if name.endswith(".jsonl")]
+    return sorted(names)
+
+
+def read_file(root: Root, name: str) -> list[Event]:
+    """Return the events of one file. Raises LogDamaged with file and line."""
+    path = f".taskkeep/audit/{name}"
+    try:
+        data, _ = read(os.path.join(root.audit, name))
+    except BacklogUnreadable as error:
+        raise LogDamaged(f"{path}: {error.message}", file=path, line=1) from None
+    events: list[Event] = []
+    if not data.endswith(b"\n"):
+        raise LogDamaged(f"{path} is cut off", hint="Bring it back from git.", file=path, line=data.count(b"\n") + 1)
+    for number, row in enumerate(data.split(b"\n")[:-1], 1):
+        try:
+            event = json.loads(row)
+            if event["hash"] != event_hash(event) or not event["txn"] or not isinstance(event["prev"], list):
+                raise ValueError("its hash does not fit")
+        except (ValueError, KeyError, TypeError, RecursionError):
+            raise LogDamaged(
+                f"{path} line {number} is not the event that was written",
+                hint="Bring the file back from git.",
+                file=path,
+                line=number,
+            ) from None
+        events.append(event)
+    return events
+
+
+def read_all(root: Root) -> list[Event]:
+    """Return all events in causal order, each once. Raises LogDamaged, OSError."""
+    events: list[Event] = []
+    for name in list_files(root):
+        events += read_file(root, name)
+    return causal_order(events)
+
+
+class LogState:
+    """What a writer must know of the log: its heads, what they lead to, the ids and keys it holds."""
+
+    __slots__ = (
+        "after",
+        "branch_heads",
+        "count",
+        "heads",
+        "highest",
+        "ids",
+        "joined",
+        "keys",
+        "names",
+        "rebuilt",
+    )
+
+    def __init__(self) -> None:
+        self.names = ""  # fingerprint of the file names
+        self.heads: list[str] = []  # own first
+        self.branch_heads: list[tuple[str, str | None]] = []  # (hash, after) of each head
+        self.after: str | None = None  # sha256 of the backlog that the one head leads to
+        self.count = 0
+        self.highest = 0
+        self.ids = b"\n"  # every id ever known here, one a line, with a line break before the first
+        self.keys: dict[str, str] = {}  # digest of key -> hash of its request's first event
+        self.joined: list[int] = []
+        self.rebuilt = False
+
+    def known(self, task_id: str) -> bool:
+        return b"\n%s\n" % task_id.encode() in self.ids
+
+    @property
+    def id_count(self) -> int:
+        return self.ids.count(b"\n") - 1
+
+    def learn_ids(self, ids: Iterable[str]) -> list[str]:
+        new = [task_id for task_id in ids if not self.known(task_id)]
+        if new:
+            self.ids += "".join(f"{task_id}\n" for task_id in new).encode()
+            self.highest = max([self.highest, *(sequence_number(task_id) or 0 for task_id in new)])
+        return new
+
+
+def fingerprint(names: list[str]) -> str:
+    text = "\n".join(names).encode()
+    return f"{len(names)}:{len(text)}:{crc32(text):08x}"
+
+
+def load(root: Root, live_ids: Iterable[str] | None = None) -> LogState:
+    """Return the log's state, from the record where it still fits, else by reading the log.
+
+    *live_ids*: ids of the backlog's files, learnt when the log is read. Raises LogDamaged, OSError.
+    """
+    names = list_files(root)
+    mark = fingerprint(names)
+    state = _load_record(root, mark)
+    if state is not None:
+        return state
+    state = LogState()
+    events = read_all(root)
+    state.names = mark
+    state.count = len(events)
+    state.rebuilt = True
+    by_hash = {event["hash"]: event for event in events}
+    own = _old_head(root)
+    found = heads(events)
+    found.sort(key=lambda name: (name != own, by_hash[name]["timestamp"], name))
+    state.heads = found
+    state.branch_heads = [(name, by_hash[name]["after"]) for name in found]
+    state.after = by_hash[found[0]]["after"] if len(found) == 1 else None
+    state.learn_ids(_all_ids(root, events))
+    for event in events:
+        if "key" in event:
+            state.keys.setdefault(event["key"], event["hash"])
+    write_joined(root, state, events)
+    return state
+
+
+def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
+    """Every id that this checkout's log, files, snapshots or old record know."""
+    known = {event["task_id"] for event in events if event["task_id"]}
+    for event in events:
+        change = event["details"].get("changes", {}).get("id")
+        if change:
+            known |= {change["from"], change["to"]}
+    paths = [root.backlog, root.archive, root.joined, os.path.join(root.cache, IDS)]
+    if os.path.isdir(root.backups):
+        paths += [os.path.join(root.backups, name) for name in os.listdir(root.backups)]
+    for path in paths:
+        try:
+            data, _ = read(path)
+        except (FileNotFoundError, BacklogUnreadable):
+            continue
+        if path.endswith(".gz"):
+            import gzip
+
+            try:
+                data = gzip.decompress(data)
+            except (OSError, EOFError):
+                continue  # a damaged snapshot is verify's to name
+        if path.endswith(IDS):
+            found = [row for row in data.split(b"\n") if re.fullmatch(rb"T[0-9A-HJKMNP-TV-Z]{4,}", row)]
+        else:
+            found = _CREATED_ID.findall(data)
+        known |= {row.decode() for row in found}
+    return sorted(known)
+
+
+def _record(root: Root) -> Any:
+    try:
+        with open(os.path.join(root.cache, RECORD), "rb") as file:
+            return json.loads(file.read())
+    except (OSError, ValueError):
+        return None  # derived: whatever is wrong with it, it is made again
+
+
+def _old_head(root: Root) -> str | None:
+    record = _record(root)
+    return record["heads"][0] if isinstance(record, dict) and record.get("heads") else None
+
+
+def _load_record(root: Root, mark: str) -> LogState | None:
+    record = _record(root)
+    if not isinstance(record, dict) or record.get("names") != mark or record.get("v") != 1:
+        return None
+    state = LogState()
+    try:
+        with open(os.path.join(root.cache, IDS), "rb") as file:
+            state.ids = b"\n" + file.read()
+        if [len(state.ids), crc32(state.ids)] != record["ids"]:
+            return None
+        if list(FileId.of(os.stat(root.joined))) != record["joined"]:
+            return None
+        state.names, state.heads, state.after = mark, record["heads"], record["after"]
+        state.branch_heads = [(one, two) for one, two in record["branches"]]
+        state.count, state.highest, state.keys = record["count"], record["highest"], record["keys"]
+        state.joined = record["joined"]
+    except (OSError, KeyError, TypeError, ValueError):
+        return None
+    return state
+
+
+def write_joined(root: Root, state: LogState, events: Iterable[Event]) -> None:
+    """Make the joined log and the record anew. Raises OSError."""
+    from taskkeep.backlog.events import line
+
+    replace(root.joined, [line(event) for event in events], tmp=os.path.join(root.tmp, "joined"), mode=0o600)
+    save_record(root, state)
+
+
+def append_joined(root: Root, state: LogState, lines: list[bytes]) -> None:
+    """Append a request's lines to the joined log, synced: the record vouches for its size alone. Raises OSError."""
+    fd = os.open(root.joined, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        write_all(fd, b"".join(lines))
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    save_record(root, state)
+
+
+def save_record(root: Root, state: LogState) -> None:
+    """Write the record and the ids; unsynced, since a record that does not fit is made again. Raises OSError."""
+    replace(
+        os.path.join(root.cache, IDS),
+        [state.ids[1:]],
+        tmp=os.path.join(root.tmp, IDS),
+        mode=0o600,
+        sync=False,
+    )
+    record = {
+        "v": 1,
+        "names": state.names,
+        "heads": state.heads,
+        "branches": state.branch_heads,
+        "after": state.after,
+        "count": state.count,
+        "highest": state.highest,
+        "keys": state.keys,
+        "ids": [len(state.ids), crc32(state.ids)],
+        "joined": list(FileId.of(os.stat(root.joined))),
+    }
+    replace(
+        os.path.join(root.cache, RECORD),
+        [json.dumps(record).encode()],
+        tmp=os.path.join(root.tmp, RECORD),
+        mode=0o600,
+        sync=False,
+    )

@@ -1,0 +1,125 @@
+"""Git objects written in process, as durable as git's own with core.fsync=all."""
+
+from __future__ import annotations
+
+import os
+import zlib
+from hashlib import sha1, sha256
+from typing import TYPE_CHECKING
+
+from taskkeep.store.files import BINARY, CLOSE_ON_EXEC, sync_folder, write_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from taskkeep.store.git import Repository
+
+Tree = dict[str, tuple[str, str]]  # name -> (mode, hash)
+FOLDER = "40000"
+FILE = "100644"
+
+
+class ObjectStore:
+    """Writes loose objects; call sync() before anything names them."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.folder = os.path.join(repository.common, "objects")
+        self._new = sha256 if repository.format == "sha256" else sha1
+        self._folders: set[str] = set()
+        self._mode = _shared_mode(repository.config.get("core.sharedrepository", ""))
+
+    def write(self, kind: str, pieces: Sequence[bytes]) -> str:
+        """Write one object and return its hash. Raises OSError."""
+        head = f"{kind} {sum(map(len, pieces))}\0".encode()
+        digest = self._new(head)
+        for piece in pieces:
+            digest.update(piece)
+        name = digest.hexdigest()
+        folder = os.path.join(self.folder, name[:2])
+        path = os.path.join(folder, name[2:])
+        try:
+            os.mkdir(folder)
+            self._folders.add(self.folder)
+        except FileExistsError:
+            if os.path.exists(path):
+                self._sync_there(path)  # a save that was killed may have left it unsynced
+                self._folders.add(folder)
+                return name
+        tmp = os.path.join(folder, f"tmp_obj_taskkeep{os.getpid():x}")
+        fd = os.open(tmp, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | CLOSE_ON_EXEC | BINARY, self._mode)
+        try:
+            try:
+                for data in _deflate(head, pieces):
+                    write_all(fd, data)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            os.rename(tmp, path)
+        except BaseException:
+            try:
+                os.unlink(tmp)
+            except OSError:
+                pass  # git's own gc sweeps tmp_obj_* away; the fault that brought us here is what counts
+            raise
+        self._folders.add(folder)
+        return name
+
+    @staticmethod
+    def _sync_there(path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | CLOSE_ON_EXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def write_tree(self, tree: Tree) -> str:
+        """Write a tree and return its hash. Raises OSError."""
+        return self.write("tree", [pack_tree(tree)])
+
+    def sync(self) -> None:
+        """Make the names of all that was written durable. Raises OSError."""
+        for folder in sorted(self._folders, reverse=True):
+            sync_folder(folder)
+        self._folders.clear()
+
+
+def _deflate(head: bytes, pieces: Sequence[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(1)
+    yield packer.compress(head)
+    for piece in pieces:
+        yield packer.compress(piece)
+    yield packer.flush()
+
+
+def _shared_mode(setting: str) -> int:
+    """The mode of a new object under core.sharedRepository; git's loose objects are read-only."""
+    if setting in ("group", "true", "1"):
+        return 0o440
+    return 0o444
+
+
+def read_tree(data: bytes, hash_size: int) -> Tree:
+    """Return the entries of a tree object's content; *hash_size* in bytes."""
+    tree: Tree = {}
+    at = 0
+    while at < len(data):
+        blank = data.index(b" ", at)
+        nul = data.index(b"\0", blank)
+        name = data[blank + 1 : nul].decode("utf-8", "surrogateescape")
+        end = nul + 1 + hash_size
+        tree[name] = (data[at:blank].decode(), data[nul + 1 : end].hex())
+        at = end
+    return tree
+
+
+def pack_tree(tree: Tree) -> bytes:
+    """Return the content of a tree object; git sorts a folder as if its name ended in a slash."""
+
+    def order(item: tuple[str, tuple[str, str]]) -> bytes:
+        name = item[0].encode("utf-8", "surrogateescape")
+        return name + b"/" if item[1][0] == FOLDER else name
+
+    return b"".join(
+        mode.encode() + b" " + name.encode("utf-8", "surrogateescape") + b"\0" + bytes.fromhex(value)
+        for name, (mode, value) in sorted(tree.items(), key=order)
+    )

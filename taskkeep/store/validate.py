@@ -1,0 +1,92 @@
+"""The reference check of tasks against the JSON Schema, asked where the quick check is not sure."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.backlog.shape import beyond_schema, quick_ok
+from taskkeep.backlog.task import FIELDS, shortened
+from taskkeep.errors import InvalidField, UnknownField
+from taskkeep.store.schemas import schema_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskkeep.backlog.task import Task
+
+_known = frozenset(FIELDS)
+
+
+def check_tasks(tasks: Iterable[Task], *, unknown_fields: bool = False) -> None:
+    """Raise InvalidField or UnknownField for the first task that is not shaped as version 1.
+
+    *unknown_fields*: let fields pass that a newer version may have written.
+    """
+    for task in tasks:
+        if quick_ok(task):
+            continue
+        if problem := task_problem(task, unknown_fields=unknown_fields):
+            raise problem
+
+
+def refuse_unknown_fields(tasks: Iterable[Task]) -> None:
+    """Raise UnknownField where a newer version has written a field that this one would not keep."""
+    from taskkeep import __version__
+
+    for task in tasks:
+        if not _known.issuperset(task):
+            field = next(iter(sorted(set(task) - _known)))
+            raise UnknownField(shortened(field), __version__, task_id=task.get("id"))
+
+
+def task_problem(task: Task, *, unknown_fields: bool = False) -> InvalidField | UnknownField | None:
+    """Return what is wrong with one task by the schema, None where nothing is."""
+    shown = task.get("id")
+    task_id = shown if isinstance(shown, str) else None
+    for error in sorted(
+        _validator().iter_errors(task), key=lambda one: (list(map(str, one.absolute_path)), one.message)
+    ):
+        if error.validator == "additionalProperties" and not error.absolute_path:
+            if unknown_fields:
+                continue
+            from taskkeep import __version__
+
+            field = next(iter(sorted(set(task) - _known)))
+            return UnknownField(shortened(field), __version__, task_id=task_id)
+        field = str(error.absolute_path[0]) if error.absolute_path else _missing(error)
+        return InvalidField(shortened(field), _words(error), task_id=task_id)
+    if beyond := beyond_schema(task):
+        return InvalidField(beyond[0], beyond[1], task_id=task_id)
+    return None
+
+
+def _missing(error: Any) -> str:
+    return (
+        next((name for name in error.validator_value if name not in error.instance), "task")
+        if (error.validator == "required")
+        else "task"
+    )
+
+
+def _words(error: Any) -> str:
+    if error.validator == "required":
+        return "is missing"
+    if error.validator == "enum":
+        return f"is {shortened(str(error.instance))}, not one of {', '.join(map(str, error.validator_value))}"
+    if error.validator == "type":
+        return f"is not of type {error.validator_value}"
+    return f"is not allowed by the schema ({error.validator})"
+
+
+_made: list[Any] = []
+
+
+def _validator() -> Any:
+    if not _made:
+        import jsonschema
+
+        schema = json.loads(schema_text("backlog.schema.json"))
+        one = {"$ref": "#/$defs/task", "$defs": schema["$defs"]}
+        _made.append(jsonschema.Draft202012Validator(one))
+    return _made[0]

@@ -1,0 +1,62 @@
+"""The program as a process: streams that are closed, full or gone, and a hostile current folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = str(Path(__file__).parents[2])
+
+
+def start(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run a shell line in which ``taskkeep`` is the program."""
+    env = {**os.environ, "PYTHONPATH": ROOT, "PY": sys.executable}
+    return subprocess.run(
+        ["bash", "-c", 'taskkeep() { "$PY" -m taskkeep "$@"; }; set -o pipefail; ' + script],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_a_reader_that_went_away_is_no_failure(tmp_path: Path) -> None:
+    result = start("taskkeep completion bash | true", tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_an_answer_that_cannot_be_written_is_a_failure(tmp_path: Path) -> None:
+    """Otherwise a full disk would leave an empty file and exit 0."""
+    result = start("taskkeep completion bash > /dev/full", tmp_path)
+    assert result.returncode == 7
+    assert result.stderr.startswith("error: cannot write the answer")
+    assert start("taskkeep frobnicate 2> /dev/full", tmp_path).returncode == 2
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_streams_do_no_harm(tmp_path: Path, closed: str) -> None:
+    """A file that is opened next must not become the standard output."""
+    result = start(f"taskkeep completion bash {closed}", tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert start(f"taskkeep frobnicate {closed}", tmp_path).returncode == 2
+
+
+def test_nothing_of_the_current_folder_is_imported(tmp_path: Path) -> None:
+    """With ``python -m`` that folder would come first."""
+    for name in ("json", "typer", "rich", "git", "inspect"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported from the current folder')\n")
+    result = start("taskkeep frobnicate --json", tmp_path)
+    assert result.returncode == 2
+    assert json.loads(result.stderr)["error"]["code"] == "usage"
+
+
+def test_an_unprintable_locale_is_no_obstacle(tmp_path: Path) -> None:
+    result = start("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 taskkeep --help", tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")

@@ -1,0 +1,113 @@
+"""What a command loads before it works: the start is most of its time."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from taskkeep.cli.app import COMMANDS, command, group
+from taskkeep.cli.lean import LATER
+
+from .conftest import Cli
+
+SLOW = {
+    "git", "jsonschema", "filelock", "rich", "subprocess", "asyncio", "sqlite3", "tempfile", "logging",
+    "dataclasses", "ast", "platform", "shellingham", "difflib", "traceback", "urllib.parse", "uuid",
+    "decimal", "tomllib", "unicodedata", "locale",
+}  # fmt: skip
+
+
+def loaded(args: list[str], folder: Path, **env: str) -> set[str]:
+    """The modules in memory after a command, run in a process of its own."""
+    code = (
+        "import sys\n"
+        "from taskkeep.cli.main import run\n"
+        "status = run(sys.argv[1:])\n"
+        "print('\\n'.join(['status', str(status), *sys.modules]), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *args],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **env},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    lines = done.stderr.splitlines()
+    start = len(lines) - lines[::-1].index("status")
+    assert lines[start] == "0", done.stderr
+    return set(lines[start + 1 :])
+
+
+def test_list_loads_nothing_slow(cli: Cli) -> None:
+    cli.add("x")
+    modules = loaded(["list", "--json", "--limit", "20"], cli.folder)
+    assert not modules & SLOW
+    assert "taskkeep.cli.screen" not in modules
+    assert {name for name in modules if name.startswith("taskkeep.cli.commands.")} == {"taskkeep.cli.commands.read"}
+
+
+def test_the_version_needs_no_parser(tmp_path: Path) -> None:
+    modules = loaded(["--version"], tmp_path)
+    assert not modules & {*SLOW, "typer", "json", "re", "typing", "taskkeep.errors"}
+
+
+def test_completion_of_commands_imports_none_of_them(tmp_path: Path) -> None:
+    env = {"_TASKKEEP_COMPLETE": "complete_bash", "COMP_WORDS": "taskkeep ", "COMP_CWORD": "1"}
+    modules = loaded([], tmp_path, **env)
+    assert not modules & {*SLOW, "taskkeep.project"}
+    assert not {name for name in modules if name.startswith("taskkeep.cli.commands")}
+
+
+def test_stand_ins_are_gone_when_typer_is_there(tmp_path: Path) -> None:
+    """A later import gets the real module, and what Typer kept works all the same."""
+    code = (
+        "from taskkeep.cli.lean import import_typer, LATER\n"
+        "import_typer()\n"
+        "import sys, importlib, shutil, inspect, pathlib\n"
+        "import typer, typer.main, typer.core\n"
+        "assert not [name for name in LATER if name in sys.modules]\n"
+        "assert typer.core.get_close_matches('lst', ['list']) == ['list']\n"
+        "assert pathlib.Path('/a b').as_uri() == 'file:///a%20b'\n"
+        "assert 'import_typer' in inspect.getsource(import_typer)\n"
+        "assert inspect.getsource(inspect.Parameter).startswith('class Parameter')\n"
+        "import datetime, urllib.parse, subprocess, traceback\n"
+        "assert typer.main.datetime is datetime.datetime\n"
+        "assert urllib.parse.quote('a b') == 'a%20b'\n"
+        "assert typer.main.subprocess.run is subprocess.run\n"
+        "for name in LATER: importlib.import_module(name)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
+
+
+@pytest.mark.parametrize("name", LATER)
+def test_a_stand_in_is_for_a_module_that_exists(name: str) -> None:
+    """And holds functions that it has."""
+    module = importlib.import_module(name)
+    assert all(hasattr(module, function) for function in LATER[name])
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_line_of_help_is_that_of_the_command(name: str) -> None:
+    """It stands twice, so that help and completion need not import the command."""
+    built = command(name)
+    assert built.name == name
+    assert (built.help or "").splitlines()[0] == COMMANDS[name][2]
+    assert built.epilog, "every command has an example"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(empty: Cli, shell: str) -> None:
+    result = empty("completion", shell)
+    assert result.status == 0
+    assert "_TASKKEEP_COMPLETE" in result.out
+
+
+def test_one_group_has_all_commands() -> None:
+    assert list(COMMANDS) == group().list_commands(None)  # type: ignore[arg-type]
