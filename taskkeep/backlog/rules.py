@@ -80,7 +80,7 @@ def refuse_worse(before: Backlog, after: Backlog) -> list[str]:
         known = {problem.key for problem in time_problems(old)} if old is not None else set()
         for problem in time_problems(task):
             if problem.key not in known:
-                raise InvalidField(problem.field, "does not go with the status", task_id=task["id"])
+                raise InvalidField(problem.field, "does not fit the rest of the task", task_id=task["id"])
             warnings.append(problem.message)
     warnings += _judge_links(before, after, changed, gone)
     _judge_uids(before, after, changed)

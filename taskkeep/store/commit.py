@@ -169,17 +169,16 @@ class Commit:
             folders |= {"/".join(parts[:end]) for end in range(1, len(parts) + 1)}
         names = sorted(folders)
         trees: dict[str, Tree] = {name: {} for name in names}
-        old_top = None
         if self.head.commit:
             questions = [f"{self.head.commit}^{{tree}}" if not name else f"{self.head.commit}:{name}" for name in names]
             size = 32 if self.repository.format == "sha256" else 20
             for name, found in zip(names, self.repository.reads(questions), strict=True):
                 if found and found[1] == "tree":
                     trees[name] = read_tree(found[2], size)
-                    if not name:
-                        old_top = found[0]
-            if old_top is None:
-                raise CommitFailed("git cannot read HEAD's tree; nothing was changed", hint="Run 'git fsck'.")
+                parent, _, last = name.rpartition("/")
+                # A tree that is there and cannot be read looks like one that is not: its files would be lost.
+                if not found and (not name or last in trees[parent]):
+                    raise CommitFailed("git cannot read HEAD's tree; nothing was changed", hint="Run 'git fsck'.")
         before = {name: dict(tree) for name, tree in trees.items()}
         for path, blob in self._blobs.items():
             folder, _, name = path.rpartition("/")
@@ -317,7 +316,7 @@ class Commit:
             os.link(self._index, self._old)
         try:
             os.replace(self._copy, self._index)
-            sync_folder(repository.git_dir)
+            self._sync(repository.git_dir)
             if files:
                 self._move_ref()
             else:
@@ -335,6 +334,14 @@ class Commit:
         except OSError as error:
             self.warnings.append(f"the commit stands, but git's reference was not synced: {error.strerror}")
         remove(self._old)
+
+    @staticmethod
+    def _sync(folder: str) -> None:
+        """Sync a folder of git's. A refusal here is no sandbox's: what was to be synced has been written."""
+        try:
+            sync_folder(folder)
+        except OSError as error:
+            raise CommitFailed(f"git's folder could not be synced: {error.strerror}; nothing was changed") from error
 
     def _move_ref(self) -> None:
         ref = self.head.ref

@@ -8,7 +8,7 @@ import signal
 import sys
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskkeep.errors import GitUnavailable, NotFound, Outside
+from taskkeep.errors import GitUnavailable, Outside
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -208,7 +208,7 @@ class Repository:
     __slots__ = ("bare", "common", "config", "folder", "format", "git_dir", "prefix", "top", "variables")
 
     def __init__(self, folder: str) -> None:
-        """Ask git about *folder*. Raises NotFound outside a repository, GitUnavailable, Outside."""
+        """Ask git about *folder*. Raises GitUnavailable, Outside."""
         where = Child(
             folder,
             ["rev-parse", "--path-format=absolute", "--is-bare-repository", "--git-dir", "--git-common-dir",
@@ -216,8 +216,9 @@ class Repository:
         )  # fmt: skip
         variables = Child(folder, ["var", "-l"])
         answer, self.variables = where.answer(), variables.answer()
-        if answer.status:
-            raise self._refusal(folder, answer)
+        for one in (answer, self.variables):
+            if one.status:
+                raise self._refusal(folder, one)
         lines = answer.text.split("\n")
         lines += [""] * (7 - len(lines))
         self.folder = folder
@@ -233,8 +234,8 @@ class Repository:
     @staticmethod
     def _refusal(folder: str, answer: Answer) -> Exception:
         text = answer.err.decode("utf-8", "replace")
-        if "not a git repository" in text or "must be run in a work tree" in text:
-            return NotFound("no git repository here")
+        if "not a git repository" in text:
+            return GitUnavailable("there is a .git here, but git finds no repository", hint="Run 'git status'.")
         if "dubious ownership" in text or "unsafe repository" in text:
             return GitUnavailable(
                 f"git refuses this repository: {folder} belongs to somebody else",
@@ -284,12 +285,7 @@ def repository_of(folder: str) -> Repository | None:
 
     Raises GitUnavailable, Outside.
     """
-    if not _above(folder):
-        return None
-    try:
-        return Repository(folder)
-    except NotFound:
-        return None
+    return Repository(folder) if _above(folder) else None
 
 
 def _above(folder: str) -> bool:

@@ -31,7 +31,7 @@ from taskkeep.errors import (
     TaskkeepError,
     Usage,
 )
-from taskkeep.store import log
+from taskkeep.store import log, pack
 from taskkeep.store.commit import Commit, clear_leftovers, refuse_obstacles, token_of, unmerged
 from taskkeep.store.config import load_config
 from taskkeep.store.files import disk_fault, make_folder, read, remove, replace, sync_folder, write_new
@@ -190,6 +190,7 @@ class Writer:
             for name in clear_leftovers(self.repository, self.token):
                 self.warnings.append(f"removed {name}, which a taskkeep that died had left")
         self.settle()
+        pack.settle(self)
         for name in os.listdir(root.tmp):
             remove(os.path.join(root.tmp, name))
         self.log = log.load(root)
@@ -222,7 +223,7 @@ class Writer:
             sha = sha256(read(root.backlog)[0]).hexdigest()
         except (FileNotFoundError, BacklogUnreadable):
             sha = None
-        committed = linked and self._committed(f"{AUDIT}/{name}")
+        committed = linked and self.is_committed(f"{AUDIT}/{name}")
         what = f"{first['event_type'].replace('_', ' ')} {first['task_id'] or ''} by {first['actor']}".replace(
             "  ", " "
         )
@@ -253,7 +254,7 @@ class Writer:
             paths += [p for p in events[0]["details"].get("files", ()) if os.path.exists(self.root.in_root(p))]
         return paths
 
-    def _committed(self, relative: str) -> bool:
+    def is_committed(self, relative: str) -> bool:
         repository = self.repository
         if repository is None:
             return False
@@ -452,7 +453,7 @@ class Writer:
             chain.add(kind, task["id"], task["uid"], details)
         return chain.events
 
-    def _commits(self) -> bool:
+    def commits(self) -> bool:
         wanted = self.options.commit if self.options.commit is not None else self.config["commit"]
         return bool(wanted) and self.repository is not None
 
@@ -472,11 +473,11 @@ class Writer:
             self._refuse_open_merge()
         try:
             try:
-                if self._commits() and self.repository is not None:
+                if self.commits() and self.repository is not None:
                     refuse_obstacles(self.repository)
                     self.commit_pending()
                     files = {BACKLOG: pieces, f"{AUDIT}/{name}": lines, **extra}
-                    commit = self._prepared(files, staged, message(events, self.config["subject_prefix"]))
+                    commit = self.prepared(files, staged, message(events, self.config["subject_prefix"]))
             except OSError as error:
                 if not is_refusal(error):
                     raise disk_fault("git's data could not be written", error) from error
@@ -503,8 +504,8 @@ class Writer:
             outcome.pending = True
             try:
                 self.add_pending([BACKLOG, f"{AUDIT}/{name}", *extra])
-            except OSError as error:
-                self.warnings.append(f"the commit waits, and noting so failed: {error.strerror}")
+            except (OSError, TaskkeepError) as error:
+                self.warnings.append(f"the commit waits, and noting so failed: {error}")
                 return  # the journal stays and says the same
             if refused:
                 self.warnings.append("git could not be written: the change is saved, its commit waits")
@@ -514,7 +515,7 @@ class Writer:
         assert self.repository is not None
         if self.repository.bare:
             refuse_obstacles(self.repository)
-        if self._commits():
+        if self.commits():
             return
         try:
             refuse_obstacles(self.repository)
@@ -523,7 +524,7 @@ class Writer:
         except Outside:
             return  # without a commit nobody needs to be named
 
-    def _prepared(
+    def prepared(
         self,
         files: Mapping[str, Sequence[bytes] | None],
         staged: Mapping[str, Sequence[bytes] | None],
@@ -645,10 +646,21 @@ class Writer:
             if self.options.key is not None:
                 state.keys.setdefault(self.options.key, events[0]["hash"])
             log.append_joined(root, state, lines)
+            self._pack()
             note_checked(root)
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
+
+    def _pack(self) -> None:
+        if os.path.exists(self.root.journal) or int(self.log.names.partition(":")[0]) <= pack.LIMIT:
+            return
+        try:
+            if pack.pack_old(self):
+                self.log.names = log.fingerprint(log.list_files(self.root))
+                log.save_record(self.root, self.log)
+        except TaskkeepError as error:
+            self.warnings.append(f"saved, but the log could not be packed: {error.message}")
 
     # -- commits that wait ---------------------------------------------------------------
 
@@ -683,7 +695,7 @@ class Writer:
             if path.startswith(AUDIT):
                 events += log.read_file(self.root, path[len(AUDIT) + 1 :])
         subject = message(events, self.config["subject_prefix"], waited=True)
-        commit = self._prepared(files, {}, subject)
+        commit = self.prepared(files, {}, subject)
         made = None
         if commit is not None:
             try:

@@ -1,0 +1,142 @@
+"""What one task is: canonical form, etag, text."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskkeep.backlog.task import (
+    BANNED,
+    FIELDS,
+    PROGRAM_FIELDS,
+    REQUIRED,
+    canonical,
+    check_text,
+    etag,
+    read_choice,
+    same,
+)
+from taskkeep.errors import InvalidField
+
+NOW = "2026-11-20T12:00:00.000000Z"
+TASK = {
+    "id": "T0001",
+    "uid": "0" * 32,
+    "title": "One",
+    "status": "todo",
+    "priority": "high",
+    "type": "bug",
+    "created_at": NOW,
+    "created_by": "ada",
+    "updated_at": NOW,
+}
+
+
+def test_the_canonical_form_has_fields_in_order_sets_sorted_and_nothing_empty() -> None:
+    given_task = {
+        "metadata": {"b": {"z": 1, "a": 2}, "a": []},
+        "labels": ["ui", "ci", "ui"],
+        "notes": [],
+        "description": "",
+        "parent": None,
+        "acceptance_criteria": [{"done": True, "text": "b"}, {"text": "a", "done": False}],
+        **TASK,
+    }
+
+    result = canonical(given_task)
+
+    assert [field for field in FIELDS if field in result] == list(result)
+    assert result["labels"] == ["ci", "ui"]
+    assert json.dumps(result["metadata"]) == '{"a": [], "b": {"a": 2, "z": 1}}'
+    assert [list(item) for item in result["acceptance_criteria"]] == [["text", "done"], ["text", "done"]]
+    assert not {"notes", "description", "parent"} & result.keys()
+    assert same(canonical(result), result)
+
+
+def test_a_field_of_a_newer_version_is_kept() -> None:
+    assert canonical({"zeta": 1, "alpha": {"b": 1, "a": 2}, **TASK}) == {
+        **TASK,
+        "alpha": {"a": 2, "b": 1},
+        "zeta": 1,
+    }
+
+
+def test_every_required_field_and_every_field_of_the_program_is_a_field() -> None:
+    assert set(REQUIRED) <= set(FIELDS)
+    assert set(PROGRAM_FIELDS) <= set(FIELDS)
+
+
+@given(st.permutations(list(TASK)))
+def test_the_etag_stands_for_the_content_not_for_the_order_of_keys(order: list[str]) -> None:
+    assert etag({field: TASK[field] for field in order}) == etag(TASK)
+    assert len(etag(TASK)) == 16
+    assert etag({**TASK, "title": "Two"}) != etag(TASK)
+
+
+@pytest.mark.parametrize(("left", "right"), [(1, True), (1, 1.0), (0.0, -0.0), ([1], [True]), ("1", 1)])
+def test_values_with_other_text_are_not_the_same(left: object, right: object) -> None:
+    assert not same({"a": left}, {"a": right})
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["plain", "with\ttab", "wörter – 日本語", "family 👨‍👩‍👧 and ❤️", "a‌b", "عربي", "x" * 500, "`$(rm)` [/b]", "--help"],
+)
+def test_a_title_may_be_any_text_that_people_write(text: str) -> None:
+    check_text("title", text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "  ", "two\nlines", "two\u2028lines", "x" * 501]
+    + [f"a{bad}b" for bad in "\0\x07\x0b\r\x1b\x7f\x85\x9b\u200b\u202e\u2066\u2069\ufeff\ud800\udfff"]
+    + ["a\U000e0041b", "a\U000e0000b", "a\U000e007fb"],
+)
+def test_a_title_is_one_line_without_hidden_characters(text: str) -> None:
+    with pytest.raises(InvalidField, match=r"^title "):
+        check_text("title", text)
+
+
+def test_a_refusal_never_prints_the_character_itself() -> None:
+    with pytest.raises(InvalidField) as caught:
+        check_text("title", "a\x1b[31mb")
+    assert caught.value.message.isprintable()
+    assert "U+001B" in caught.value.message
+
+
+def test_a_description_holds_a_mebibyte_counted_in_bytes() -> None:
+    check_text("description", "ä" * (1 << 19))
+    check_text("description", "lines\n\tand tabs\n")
+    with pytest.raises(InvalidField, match="1 MiB"):
+        check_text("description", "ä" * (1 << 19) + "a")
+
+
+@given(st.text(st.characters(codec=None), min_size=1, max_size=3))
+def test_printable_text_never_holds_a_banned_character(text: str) -> None:
+    """The quick way of check_text stands on this."""
+    import re
+
+    if text.isprintable():
+        assert not re.search(f"[{BANNED}]", text)
+
+
+@pytest.mark.parametrize("text", [" label", "label ", "a\tb", "", "x" * 201, "a\nb"])
+def test_a_label_is_one_line_without_blanks_around_it(text: str) -> None:
+    with pytest.raises(InvalidField, match="labels"):
+        check_text("labels", text)
+
+
+@pytest.mark.parametrize("text", ["in_progress", "In-Progress", "IN PROGRESS", " in_progress "])
+def test_choices_are_read_in_any_case(text: str) -> None:
+    assert read_choice("status", text) == "in_progress"
+
+
+def test_an_unknown_choice_names_the_nearest_and_all() -> None:
+    with pytest.raises(InvalidField) as caught:
+        read_choice("priority", "hihg\x1b")
+    assert "high" in caught.value.hint
+    assert "critical, high, medium, low" in caught.value.hint
+    assert caught.value.message.isprintable()

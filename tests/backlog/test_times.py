@@ -1,0 +1,114 @@
+"""Times as text and numbers agree with the calendar."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskkeep.backlog import times
+from taskkeep.errors import InvalidField
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+NOW = "2026-11-20T12:00:00.000000Z"
+MOMENTS = st.datetimes(timezones=st.just(UTC))
+
+
+def written(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds").rjust(26, "0") + "Z"
+
+
+@given(MOMENTS)
+def test_text_and_number_are_those_of_the_calendar(moment: datetime) -> None:
+    number = (moment - EPOCH) // timedelta(microseconds=1)
+    assert times.to_text(number) == written(moment)
+    assert times.to_number(written(moment)) == number
+
+
+@given(st.text("0123456789-", min_size=10, max_size=10) | st.dates().map(str))
+def test_a_date_is_one_that_the_calendar_has(text: str) -> None:
+    try:
+        real = str(datetime.strptime(text, "%Y-%m-%d").date()) == text
+    except ValueError:
+        real = False
+    assert times.is_date(text) == real
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-20T12:00:00.000000Z\n",
+        "2026-11-20T12:00:00.00000٣Z",
+        "2026-11-20T24:00:00.000000Z",
+        "2026-11-20T12:60:00.000000Z",
+        "2026-11-20T12:00:60.000000Z",
+        "2026-02-29T12:00:00.000000Z",
+        "2026-11-20 12:00:00.000000Z",
+        "2026-11-20T12:00:00Z",
+        "0000-01-01T00:00:00.000000Z",
+        "",
+    ],
+)
+def test_a_time_has_one_form(text: str) -> None:
+    assert not times.is_time(text)
+    with pytest.raises(ValueError, match="not a time"):
+        times.to_number(text)
+
+
+@given(MOMENTS, st.integers(-1439, 1439))
+def test_a_time_with_any_offset_is_read(moment: datetime, minutes: int) -> None:
+    try:
+        local = moment.astimezone(timezone(timedelta(minutes=minutes)))
+    except OverflowError:
+        return
+    text = local.isoformat(timespec="microseconds").rjust(32, "0")
+    assert times.read_moment(text, now=NOW) == written(moment)
+
+
+@pytest.mark.parametrize(
+    ("text", "moment", "last"),
+    [
+        ("2026-11-20", "2026-11-20T00:00:00.000000Z", "2026-11-20T23:59:59.999999Z"),
+        ("2026-11-20T10:30", "2026-11-20T10:30:00.000000Z", "2026-11-20T10:30:59.999999Z"),
+        ("2026-11-20 10:30:05", "2026-11-20T10:30:05.000000Z", "2026-11-20T10:30:05.999999Z"),
+        ("2026-11-20t10:30:05.5z", "2026-11-20T10:30:05.500000Z", "2026-11-20T10:30:05.500000Z"),
+        ("7d", "2026-11-13T12:00:00.000000Z", "2026-11-13T12:00:00.000000Z"),
+        ("1h30m", "2026-11-20T10:30:00.000000Z", "2026-11-20T10:30:00.000000Z"),
+    ],
+)
+def test_a_moment_is_written_in_many_ways(text: str, moment: str, last: str) -> None:
+    assert times.read_moment(text, now=NOW) == moment
+    assert times.read_moment(text, now=NOW, end=True) == last
+
+
+@given(st.text(max_size=40) | st.text("0123456789-:TZ+. ", max_size=30))
+def test_other_text_is_refused_by_name(text: str) -> None:
+    try:
+        assert times.is_time(times.read_moment(text, now=NOW, field="since"))
+    except InvalidField as error:
+        assert error.details["field"] == "since"  # noqa: PT017
+
+
+@pytest.mark.parametrize("text", ["", "7", "d", "7y", "-7d", "7 d", "٣d", "9999999999d", "1.5h"])
+def test_a_duration_is_a_number_and_a_unit(text: str) -> None:
+    with pytest.raises(InvalidField):
+        times.seconds_of(text)
+
+
+def test_durations() -> None:
+    assert [times.seconds_of(text) for text in ("90s", "30m", "8h", "7d", "2w", "1h30m")] == [
+        90,
+        1800,
+        28_800,
+        604_800,
+        1_209_600,
+        5400,
+    ]
+
+
+def test_later_stays_within_the_calendar() -> None:
+    assert times.later(NOW, 60) == "2026-11-20T12:01:00.000000Z"
+    assert times.is_time(times.later(NOW, 10**15))
+    assert times.is_time(times.later(NOW, -(10**15)))
