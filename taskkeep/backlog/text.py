@@ -189,12 +189,21 @@ def parse_float(text: str) -> float:
     return value
 
 
-def parse(data: bytes, name: str = "backlog.json") -> list[Task]:
+def parse(data: bytes, name: str = "backlog.json", *, only_known: bool = False) -> list[Task]:
     """Return the tasks in *data* in file order, the envelope checked, the tasks not.
 
+    *only_known*: refuse keys of the envelope that a newer version may have written.
     Raises BacklogUnreadable.
     """
-    return tasks_of(loads(data, name), name)
+    value = loads(data, name)
+    tasks = tasks_of(value, name)
+    if only_known and (unknown := sorted({*value} - {"$schema", "version", "tasks"})):
+        raise BacklogUnreadable(
+            "unknown_field",
+            f"{name} has a field {unknown[0][:60]!r} that this taskkeep does not know",
+            hint="A newer taskkeep is needed to write here.",
+        )
+    return tasks
 
 
 def parse_trusted(data: bytes) -> list[Task]:

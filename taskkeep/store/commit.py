@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import time
-from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
-from taskkeep.store.files import FileId, remove, sync_folder, write_all, write_new
+from taskkeep.store.files import FileId, read, remove, replace, sync_folder, write_all, write_new
 from taskkeep.store.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from taskkeep.store.git import Repository
+    from taskkeep.store.layout import Root
 
 # What is under way in a repository, by the file that git keeps meanwhile.
 _UNDER_WAY = {
@@ -101,6 +102,7 @@ class Commit:
         files: Mapping[str, Sequence[bytes] | None],
         message: str,
         token: str,
+        mark: bytes,
         wait: float,
         staged: Mapping[str, Sequence[bytes] | None] | None = None,
     ) -> None:
@@ -109,6 +111,7 @@ class Commit:
         self.staged = staged or {}  # what the index shall hold instead, where the user has staged more
         self.message = message
         self.token = token
+        self._mark = mark
         self.wait = wait
         self.hash: str | None = None
         self.head = Head(None, None)
@@ -135,7 +138,7 @@ class Commit:
             self._staged_blobs[path] = None if pieces is None else self._store.write("blob", pieces)
         if not self._build():
             return False
-        write_new(self._token_file_fresh(), [f"taskkeep {self.token}\n".encode()], mode=0o600)
+        write_new(self._token_file_fresh(), [self._mark], mode=0o600)
         self._copy_index()
         return True
 
@@ -428,18 +431,51 @@ def _failure(answer: Any, what: str) -> Exception:
     return CommitFailed(f"{what}: {answer.trouble}; nothing was changed", hint="Run 'git status' to see more.")
 
 
-def token_of(root: str) -> str:
-    """Return the name by which a lock or a file in .git is known to be of this root's writers."""
-    return f"taskkeep-{sha256(os.path.realpath(root).encode('utf-8', 'surrogateescape')).hexdigest()[:16]}"
+def token_of(root: Root) -> str:
+    """Return the name by which a lock or a file in .git is known to be of this root's writers.
+
+    Random, so that it moves with the folder; drawn by the first writer, synced before it is used.
+    "" where none was drawn yet and *root* has no folder for it.
+    """
+    path = os.path.join(root.local, "token")
+    try:
+        return read(path)[0].decode().strip()
+    except FileNotFoundError:
+        return ""
 
 
-def clear_leftovers(repository: Repository, token: str) -> list[str]:
+def make_token(root: Root) -> str:
+    """Return the root's token, drawn now where there is none. Raises OSError."""
+    token = token_of(root)
+    if not token.startswith("taskkeep-"):
+        token = f"taskkeep-{secrets.token_hex(8)}"
+        replace(
+            os.path.join(root.local, "token"),
+            [f"{token}\n".encode()],
+            tmp=os.path.join(root.tmp, "token"),
+            mode=0o600,
+        )
+    return token
+
+
+def lock_mark(root: Root, token: str) -> bytes:
+    """Return what a lock of ours holds: the token, and the root for whoever finds it."""
+    return f"taskkeep {token}\n{os.path.realpath(root.path)}\n".encode("utf-8", "surrogateescape")
+
+
+def is_our_lock(content: bytes, root: Root, token: str) -> bool:
+    """Was a lock of this content left by a writer of this root? By token, or by place where `local/` is gone."""
+    kind, _, place = content.partition(b"\n")
+    wanted, _, here = lock_mark(root, token).partition(b"\n")
+    return kind.startswith(b"taskkeep ") and (kind == wanted or place == here)
+
+
+def clear_leftovers(repository: Repository, root: Root, token: str) -> list[str]:
     """Remove locks and files of a dead writer of this root; the caller holds the root's lock.
 
     A lock is ours when its content says so. Returns the names of locks that were removed.
     """
     removed = []
-    mark = f"taskkeep {token}\n".encode()
     head_ref = None
     with contextlib.suppress(OSError, TaskkeepError):
         head_ref = read_head(repository).ref
@@ -449,7 +485,7 @@ def clear_leftovers(repository: Repository, token: str) -> list[str]:
     for lock in locks:
         try:
             with open(lock, "rb") as file:
-                if file.read(200) == mark and remove(lock):
+                if is_our_lock(file.read(8192), root, token) and remove(lock):
                     removed.append(os.path.basename(lock))
         except OSError:
             continue  # not there, or not readable: then not ours

@@ -82,7 +82,7 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
                 file=None,
                 hint="They are made by the next change where it can be.",
             )
-        token = token_of(root.path)
+        token = token_of(root) or "taskkeep-"
         for name in os.listdir(repository.git_dir):
             if name.startswith(token):
                 findings.add(

@@ -32,14 +32,14 @@ from taskkeep.errors import (
     Usage,
 )
 from taskkeep.store import log, pack
-from taskkeep.store.commit import Commit, clear_leftovers, refuse_obstacles, token_of, unmerged
+from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
 from taskkeep.store.config import load_config
 from taskkeep.store.files import disk_fault, make_folder, read, remove, replace, sync_folder, write_new
 from taskkeep.store.git import HELD_SIGNALS, Repository, is_refusal, repository_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.record import note_checked
-from taskkeep.store.validate import check_tasks, refuse_unknown_fields
+from taskkeep.store.validate import check_tasks, refuse_double_ids, refuse_unknown_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -169,7 +169,7 @@ class Writer:
         self.warnings: list[str] = []
         self.config = load_config(root)
         self.repository: Repository | None = repository_of(root.path)
-        self.token = token_of(root.path)
+        self.token = ""
         self.log = log.LogState()
         self.bytes = b""
         self.sha: str | None = None
@@ -187,7 +187,8 @@ class Writer:
         if not os.path.exists(ignore):
             replace(ignore, [b"*\n"], tmp=os.path.join(root.tmp, "ignore"))
         if self.repository is not None:
-            for name in clear_leftovers(self.repository, self.token):
+            self.token = make_token(root)
+            for name in clear_leftovers(self.repository, root, self.token):
                 self.warnings.append(f"removed {name}, which a taskkeep that died had left")
         self.settle()
         pack.settle(self)
@@ -321,9 +322,10 @@ class Writer:
         if self.sha == self.log.after and len(self.log.heads) == 1:
             backlog = Backlog({task["id"]: task for task in text.parse_trusted(self.bytes)}, archived)
         else:
-            tasks = text.parse(self.bytes)
+            tasks = text.parse(self.bytes, only_known=True)
             refuse_unknown_fields(tasks)
             check_tasks(tasks)
+            refuse_double_ids(tasks, BACKLOG)
             backlog = Backlog({task["id"]: task for task in tasks}, archived)
             self._join(backlog)
         refuse_unknown_fields(backlog.tasks.values())
@@ -537,6 +539,7 @@ class Writer:
             {prefix + path: value for path, value in files.items()},
             note,
             self.token,
+            lock_mark(self.root, self.token),
             self.options.wait,
             {prefix + path: value for path, value in staged.items()},
         )

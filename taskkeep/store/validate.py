@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog.shape import beyond_schema, quick_ok
 from taskkeep.backlog.task import FIELDS, shortened
-from taskkeep.errors import InvalidField, UnknownField
+from taskkeep.errors import BacklogUnreadable, InvalidField, UnknownField
 from taskkeep.store.schemas import schema_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from taskkeep.backlog.task import Task
 
@@ -38,6 +38,15 @@ def refuse_unknown_fields(tasks: Iterable[Task]) -> None:
         if not _known.issuperset(task):
             field = next(iter(sorted(set(task) - _known)))
             raise UnknownField(shortened(field), __version__, task_id=task.get("id"))
+
+
+def refuse_double_ids(tasks: Sequence[Task], name: str) -> None:
+    """Raise BacklogUnreadable where two tasks of file *name* have one id."""
+    seen = set()
+    for task in tasks:
+        if task["id"] in seen:
+            raise BacklogUnreadable("duplicate_id", f"{name} holds {task['id']} twice", task_id=task["id"])
+        seen.add(task["id"])
 
 
 def task_problem(task: Task, *, unknown_fields: bool = False) -> InvalidField | UnknownField | None:

@@ -80,7 +80,7 @@ class Tree:
         try:
             data, _ = read(path, limit=text.MAX_BYTES)
             self.bytes[name] = data
-            return text.parse(data, name)
+            return text.parse(data, name, only_known=True)
         except FileNotFoundError:
             if not needed:
                 return []
@@ -92,6 +92,7 @@ class Tree:
             )
         except TaskkeepError as error:
             code = error.code if isinstance(error, BacklogUnreadable) else "unreadable"
+            code = "schema" if code == "unknown_field" else code
             self.findings.add(code, error.message, file=name, line=error.details.get("line"), hint=error.hint)
         return None
 

@@ -16,9 +16,7 @@ def test_a_drawn_id_is_an_id(used: int, seed: int) -> None:
     assert looks_like_id(random_id(used, random.Random(seed).getrandbits))
 
 
-@pytest.mark.parametrize(
-    ("used", "length"), [(0, 5), (1048, 5), (1049, 6), (33_554, 6), (33_555, 7), (1_000_000, 7)]
-)
+@pytest.mark.parametrize(("used", "length"), [(0, 5), (1048, 5), (1049, 6), (33_554, 6), (33_555, 7), (1_000_000, 7)])
 def test_ids_grow_with_the_backlog(used: int, length: int) -> None:
     """There are a thousand places for each id in use, so that branches seldom draw the same."""
     assert len(random_id(used, random.getrandbits)) == length

@@ -149,9 +149,7 @@ def test_a_change_is_refused_exactly_when_it_makes_a_bad_link(
         if target not in links(before.tasks.get(source, {}), "depends_on")
     ]
     dangling = any(target not in after for _, target in new)
-    circle = any(
-        target == source or (target in after and reaches(after, target, source)) for source, target in new
-    )
+    circle = any(target == source or (target in after and reaches(after, target, source)) for source, target in new)
     try:
         warnings = refuse_worse(before, after)
     except DanglingLink:

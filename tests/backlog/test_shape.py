@@ -1,0 +1,177 @@
+"""The schema, the quick check before it, and the limits behind it agree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+from taskkeep.backlog.shape import beyond_schema, quick_ok
+from taskkeep.backlog.task import CHOICES, FIELDS, REQUIRED, Task, canonical
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "backlog.schema.json").read_text("utf-8"))
+REFERENCE = Draft202012Validator({"$ref": "#/$defs/task", "$defs": SCHEMA["$defs"]})
+FILE = Draft202012Validator(SCHEMA)
+NOW = "2026-11-20T12:00:00.000000Z"
+FULL: Task = {
+    "id": "T3M9X",
+    "uid": "0" * 32,
+    "title": "Fail the build",
+    "description": "Markdown.\n\n- with\ttab",
+    "status": "in_progress",
+    "priority": "high",
+    "type": "feature",
+    "labels": ["ci"],
+    "assignee": "ada",
+    "role": "backend",
+    "parent": "T0KQ2",
+    "depends_on": ["T7B1D"],
+    "acceptance_criteria": [{"text": "exit 1 names the task", "done": False}],
+    "due": "2027-01-31",
+    "external_refs": ["github:17"],
+    "notes": [{"at": NOW, "by": "Ada Lovelace", "text": "…"}],
+    "created_at": NOW,
+    "created_by": "ada",
+    "updated_at": NOW,
+    "started_at": NOW,
+    "completed_at": NOW,
+    "claimed_by": "agent-1",
+    "claimed_until": NOW,
+    "aliases": ["T0007"],
+    "metadata": {"any": ["JSON", 1, 1.5, True, None, {"deep": {}}]},
+}
+
+HOSTILE = ["", " ", "a ", " a", "a\n", "\na", "a\nb", "a\tb", "\t", "\r", "\0", "\x1b[31m", "\x85", "a\u200bb"]
+HOSTILE += ["\u202e", "\u2028", "\ufeff", "\ud800", "\U000e0041", "\u00a0", "a\u00a0", "\u3000", "👨‍👩‍👧", "x" * 201]
+HOSTILE += ["x" * 501, "x" * 2001, "T0001", "t0001", "T0001\n", "TILOU", "T٠٠٠٠", "T012", "done", "Done", NOW + "\n"]
+HOSTILE += ["2026-02-30", "2026-11-31", "2024-02-29", "2026-11-20", "٢٠٢٦-11-20", "0000-01-01", NOW, NOW.lower()]
+HOSTILE += ["2026-02-29T12:00:00.000000Z", "2026-11-20T24:00:00.000000Z", "f" * 32, "f" * 36, "f" * 37, "F" * 32]
+ODD = [None, True, False, 0, 1, -1, 1.5, [], {}, [[]], [None], [1], [{}], 10**31, int("1" * 32)]
+TEXTS = st.sampled_from(HOSTILE) | st.text(max_size=5) | st.text("ab \n\t\u200d\u202a", max_size=5)
+SCALARS = st.sampled_from(ODD) | TEXTS
+JSON = st.recursive(
+    SCALARS | st.floats(allow_nan=False, allow_infinity=False) | st.integers(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXTS, inner, max_size=3),
+    max_leaves=6,
+)
+ENTRY_KEYS = st.sampled_from(["text", "done", "at", "by", "other"])
+ENTRIES = st.dictionaries(ENTRY_KEYS, JSON | st.just(NOW) | st.just("ada"), max_size=4)
+VALUES = JSON | st.lists(TEXTS, max_size=3) | st.lists(ENTRIES, max_size=2)
+
+
+def is_valid(task: Any) -> bool:
+    return REFERENCE.is_valid(task) and beyond_schema(task) is None
+
+
+def test_the_schema_is_a_schema_and_knows_every_field_in_order() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    definition = SCHEMA["$defs"]["task"]
+    assert tuple(definition["properties"]) == FIELDS
+    assert tuple(definition["required"]) == REQUIRED
+    for field, allowed in CHOICES.items():
+        assert tuple(definition["properties"][field]["enum"]) == allowed
+
+
+def test_a_whole_file_is_valid() -> None:
+    FILE.validate({"$schema": ".taskkeep/backlog.schema.json", "version": 1, "tasks": [FULL]})
+    for wrong in ({"version": 2, "tasks": []}, {"version": 1}, {"version": 1, "tasks": [], "more": 1}, []):
+        assert not FILE.is_valid(wrong)
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_ordinary_tasks_pass_quickly(field: str) -> None:
+    """With every field, and without any that is not required."""
+    assert quick_ok(FULL)
+    assert is_valid(FULL)
+    without = {name: value for name, value in FULL.items() if name != field}
+    assert quick_ok(without) == is_valid(without) == (field not in REQUIRED)
+
+
+TITLES = st.text(st.characters(codec="utf-8", categories=["L", "M", "N", "P", "S"]), min_size=1, max_size=40)
+
+
+@given(TITLES)
+def test_printable_titles_of_all_scripts_pass_quickly(title: str) -> None:
+    if title.isprintable():  # not so what only a newer Unicode knows
+        assert quick_ok({**FULL, "title": title})
+
+
+@settings(max_examples=3000)
+@given(st.dictionaries(st.sampled_from((*FIELDS, "unknown")), VALUES, min_size=1, max_size=2))
+def test_the_quick_check_never_passes_what_the_schema_refuses(changed: dict[str, Any]) -> None:
+    task = {**FULL, **changed}
+    if quick_ok(task):
+        assert is_valid(task), list(REFERENCE.iter_errors(task))
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_hostile_values_in_every_place(field: str) -> None:
+    """The same law, over each hostile value in each field and each entry."""
+    shapes: list[Callable[[Any], Any]] = [lambda value: value, lambda value: [value], lambda value: {"a": value}]
+    shapes += [lambda value: {value: 1} if isinstance(value, str) else {"a": [value]}]
+    shapes += [lambda value: [{"text": value, "done": False}], lambda value: [{"text": "a", "done": value}]]
+    shapes += [lambda value, key=key: [{"at": NOW, "by": "a", "text": "a", key: value}] for key in ("at", "by", "text")]
+    for shape in shapes:
+        for value in (*HOSTILE, *ODD):
+            task = {**FULL, field: shape(value)}
+            if quick_ok(task):
+                assert is_valid(task), (field, task[field])
+            assert not (field in ("id", "title") and str(value).endswith("\n") and is_valid(task))
+
+
+@pytest.mark.parametrize("value", [*ODD, "task", ["id"], {"id": 1}])
+def test_what_is_no_task_is_none(value: Any) -> None:
+    assert not quick_ok(value)
+    assert not REFERENCE.is_valid(value)
+
+
+def nested(levels: int) -> Any:
+    value: Any = {}
+    for _ in range(levels - 1):
+        value = {"a": value}
+    return value
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("due", "2026-02-29"),
+        ("updated_at", "2026-02-29T12:00:00.000000Z"),
+        ("notes", [{"at": "2026-02-29T12:00:00.000000Z", "by": "a", "text": "a"}]),
+        ("description", "ä" * (1 << 20)),
+        ("acceptance_criteria", [{"text": "ä" * (1 << 20), "done": False}]),
+        ("metadata", {"a": 10**300}),
+        ("metadata", {"a": float("inf")}),
+        ("metadata", {"a": float("nan")}),
+        ("metadata", nested(61)),
+        ("metadata", nested(50_000)),
+        ("metadata", {"a": "ä" * (1 << 20)}),
+    ],
+)
+def test_the_limits_that_a_schema_cannot_say(field: str, value: Any) -> None:
+    task = {**FULL, field: value}
+    problem = beyond_schema(task)
+    assert problem is not None
+    assert problem[0] == field
+    assert not quick_ok(task)
+
+
+@pytest.mark.parametrize("value", [{"a": 10**300 - 1}, {"a": -(10**300) + 1}, nested(60), {"": ""}])
+def test_what_is_within_the_limits_passes(value: Any) -> None:
+    task = {**FULL, "metadata": value}
+    assert quick_ok(task)
+    assert is_valid(task)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), VALUES, max_size=2))
+def test_the_canonical_form_of_a_valid_task_is_valid(changed: dict[str, Any]) -> None:
+    task = {**FULL, **changed}
+    if is_valid(task):
+        assert is_valid(canonical(task))
+        assert canonical(canonical(task)) == canonical(task)
