@@ -19,6 +19,7 @@ TOP = Path(__file__).resolve().parent.parent
 # What an error means that goes by several codes, or by none of its own.
 MEANINGS = {
     "conflict_marker": "backlog.json holds the conflict markers of a merge.",
+    "duplicate_id": "backlog.json holds two tasks of one id.",
     "duplicate_key": "backlog.json gives a key of an object twice.",
     "internal": "A bug in taskkeep.",
     "schema": "backlog.json is not shaped as version 1 says.",

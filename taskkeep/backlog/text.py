@@ -6,7 +6,7 @@ import json
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import BacklogUnreadable
+from taskkeep.errors import BacklogUnreadable, UnknownField
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -193,16 +193,14 @@ def parse(data: bytes, name: str = "backlog.json", *, only_known: bool = False) 
     """Return the tasks in *data* in file order, the envelope checked, the tasks not.
 
     *only_known*: refuse keys of the envelope that a newer version may have written.
-    Raises BacklogUnreadable.
+    Raises BacklogUnreadable, UnknownField.
     """
     value = loads(data, name)
     tasks = tasks_of(value, name)
     if only_known and (unknown := sorted({*value} - {"$schema", "version", "tasks"})):
-        raise BacklogUnreadable(
-            "unknown_field",
-            f"{name} has a field {unknown[0][:60]!r} that this taskkeep does not know",
-            hint="A newer taskkeep is needed to write here.",
-        )
+        from taskkeep import __version__
+
+        raise UnknownField(unknown[0][:60], __version__)
     return tasks
 
 

@@ -99,12 +99,13 @@ _NAMED = {9: "\\t", 10: "\\n", 13: "\\r"}
 
 
 def error_lines(error: TaskkeepError, *, color: bool) -> str:
-    """The message on one line, and the hint on another."""
+    """The message on one line, and the hint on another; before them what was done on the way."""
     message, hint = shown(error.message), shown(error.hint)
+    warnings = "".join(f"warning: {shown(text)}\n" for text in error.details.get("warnings", ()))
     if color and wants_color(sys.stderr):
-        lines = f"\x1b[1;31merror:\x1b[0m {message}\n"
+        lines = f"{warnings}\x1b[1;31merror:\x1b[0m {message}\n"
         return lines + (f"\x1b[36mhint:\x1b[0m {hint}\n" if hint else "")
-    return f"error: {message}\n" + (f"hint: {hint}\n" if hint else "")
+    return f"{warnings}error: {message}\n" + (f"hint: {hint}\n" if hint else "")
 
 
 def wants_color(stream: TextIO) -> bool:

@@ -369,6 +369,8 @@ class Writer:
         """
         options, outcome = self.options, Outcome()
         outcome.dry_run = options.dry_run
+        if self.repository is not None:
+            self._refuse_open_merge()
         before = self.read()
         if options.key is not None and (first := self._replayed(options)):
             outcome.events, outcome.replayed, outcome.backlog = first, True, before
@@ -471,12 +473,9 @@ class Writer:
         lines = [line(event) for event in events]
         commit: Commit | None = None
         refused = False
-        if self.repository is not None:
-            self._refuse_open_merge()
         try:
             try:
                 if self.commits() and self.repository is not None:
-                    refuse_obstacles(self.repository)
                     self.commit_pending()
                     files = {BACKLOG: pieces, f"{AUDIT}/{name}": lines, **extra}
                     commit = self.prepared(files, staged, message(events, self.config["subject_prefix"]))
@@ -514,17 +513,13 @@ class Writer:
         self._tidy(events, lines, name, keep_journal=bool(commit and commit.warnings))
 
     def _refuse_open_merge(self) -> None:
+        """Refuse a merge and its like that are under way, with or without a commit of ours."""
         assert self.repository is not None
-        if self.repository.bare:
-            refuse_obstacles(self.repository)
-        if self.commits():
-            return
         try:
             refuse_obstacles(self.repository)
-        except RepositoryBusy:
-            raise
         except Outside:
-            return  # without a commit nobody needs to be named
+            if self.commits():
+                raise  # without a commit nobody needs to be named
 
     def prepared(
         self,
@@ -808,12 +803,19 @@ def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Wr
         raise disk_fault("the backlog's folder cannot be written", error) from error
     with writer_lock(root.lock, wait=options.wait), held_signals():
         check_interrupt()
+        warnings: list[str] = []
         try:
             writer = Writer(root, options, fresh=fresh)
+            warnings = writer.warnings
             writer.enter()
             yield writer
         except OSError as error:
             raise disk_fault("the backlog could not be written", error) from error
+        except TaskkeepError as error:
+            # What recovery did on the way is said even where the command itself fails.
+            if warnings:
+                error.details["warnings"] = warnings
+            raise
 
 
 __all__ = ["CommitFailed", "Context", "Options", "Outcome", "Writer", "check_if_match", "writing"]

@@ -11,7 +11,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
 from taskkeep.backlog.rules import problems
 from taskkeep.backlog.shape import quick_ok
-from taskkeep.errors import BacklogUnreadable, ConfigInvalid, LogDamaged, TaskkeepError
+from taskkeep.errors import BacklogUnreadable, ConfigInvalid, LogDamaged, TaskkeepError, UnknownField
 from taskkeep.store import log
 from taskkeep.store.config import load_config
 from taskkeep.store.files import read
@@ -92,7 +92,7 @@ class Tree:
             )
         except TaskkeepError as error:
             code = error.code if isinstance(error, BacklogUnreadable) else "unreadable"
-            code = "schema" if code == "unknown_field" else code
+            code = "schema" if isinstance(error, UnknownField) else code
             self.findings.add(code, error.message, file=name, line=error.details.get("line"), hint=error.hint)
         return None
 
