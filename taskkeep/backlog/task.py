@@ -169,7 +169,7 @@ def check_text(field: str, text: Any, *, task_id: str | None = None) -> None:
             "Control characters (but tab and newline), lone surrogates, bidi overrides, "
             "tag characters and zero width spaces are refused; take it out.",
         )
-    if field in ("description", "notes", "acceptance_criteria", "metadata"):
+    if field in ("description", "notes", "acceptance_criteria", "metadata", "why"):
         if len(text) > TEXT_LIMIT // 4 and len(text.encode()) > TEXT_LIMIT:
             raise refuse("is longer than 1 MiB", "Put the long text into a file and name the file here.")
         if field in ("notes", "acceptance_criteria") and not text.strip():

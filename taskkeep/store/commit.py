@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -448,7 +447,7 @@ def make_token(root: Root) -> str:
     """Return the root's token, drawn now where there is none. Raises OSError."""
     token = token_of(root)
     if not token.startswith("taskkeep-"):
-        token = f"taskkeep-{secrets.token_hex(8)}"
+        token = f"taskkeep-{os.urandom(8).hex()}"
         replace(
             os.path.join(root.local, "token"),
             [f"{token}\n".encode()],

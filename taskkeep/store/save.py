@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import stat
 import time
@@ -99,14 +98,14 @@ class Context:
                 task_id = sequential_id(self._highest)
                 self._highest += 1
             else:
-                task_id = random_id(state.id_count + len(self._drawn), secrets.randbits)
+                task_id = random_id(state.id_count + len(self._drawn), random_bits)
             if task_id not in self._drawn and not state.known(task_id):
                 self._drawn.add(task_id)
                 return task_id
 
     @staticmethod
     def new_uid() -> str:
-        return secrets.token_hex(16)
+        return os.urandom(16).hex()
 
 
 class Outcome:
@@ -123,9 +122,14 @@ class Outcome:
         self.dry_run = False
 
 
+def random_bits(count: int) -> int:
+    """A random number of *count* bits from the system, without the import of secrets."""
+    return int.from_bytes(os.urandom((count + 7) // 8)) >> (-count % 8)
+
+
 def new_uuid() -> str:
     """A random UUID, version 4, without the import of uuid."""
-    raw = bytearray(secrets.token_bytes(16))
+    raw = bytearray(os.urandom(16))
     raw[6] = raw[6] & 0x0F | 0x40
     raw[8] = raw[8] & 0x3F | 0x80
     digits = raw.hex()
@@ -592,7 +596,12 @@ class Writer:
             link_or_copy(self.root.backlog, path)
 
     def _read_back(self, pieces: Sequence[bytes], lines: list[bytes], name: str) -> None:
-        if read(self.root.backlog)[0] != b"".join(pieces):
+        found, at = read(self.root.backlog)[0], 0
+        for piece in pieces:
+            if not found.startswith(piece, at):
+                break
+            at += len(piece)
+        if at != len(found) or at != sum(map(len, pieces)):
             raise DiskFault("backlog.json does not hold what was written; nothing was changed")
         if read(os.path.join(self.root.audit, name))[0] != b"".join(lines):
             raise DiskFault("the log does not hold what was written; nothing was changed")
@@ -756,7 +765,8 @@ def message(events: Sequence[Event], prefix: str, *, waited: bool = False) -> st
     whys = list(dict.fromkeys(event["why"] for event in events if event["why"]))
     if whys:
         # A line of the reason that looks like a trailer of ours must not pass for one.
-        lines += ["\n".join(why.replace("\nTaskkeep-", "\n Taskkeep-") for why in whys).strip(), ""]
+        body = "\n".join(whys).strip().split("\n")
+        lines += [f" {row}" if row.startswith("Taskkeep-") else row for row in body] + [""]
     lines += [f"Taskkeep-Txn: {txn}" for txn in dict.fromkeys(event["txn"] for event in events)]
     for event in events[:TRAILERS]:
         lines += [f"Taskkeep-Event: {event['event_id']}", f"Taskkeep-Type: {event['event_type']}"]
