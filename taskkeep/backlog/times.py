@@ -12,8 +12,9 @@ from taskkeep.errors import InvalidField
 SECOND = 1_000_000
 DAY = 86_400 * SECOND
 _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
-# Every ASCII digit as 0: a text's pattern by one comparison.
-_ZEROS = str.maketrans("123456789", "000000000")
+# Every ASCII digit as 0: a text's pattern by one comparison. The other characters of a time are named
+# too, since each that a table lacks costs an exception inside.
+_ZEROS = str.maketrans("0123456789-:.TZ", "0000000000-:.TZ")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _LAST = 253_402_300_800 * SECOND  # the first microsecond of the year 10000
 _FIRST = -62_135_596_800 * SECOND  # the first of the year 1

@@ -230,6 +230,9 @@ class Repository:
         for line in self.variables.text.split("\n"):
             name, _, value = line.partition("=")
             self.config[name] = value
+        # Every repository sets one of these; where git failed to open it, it answers from the user's own files.
+        if not any(f"core.{name}" in self.config for name in ("repositoryformatversion", "bare", "filemode")):
+            raise GitUnavailable("git could not read the repository's configuration; nothing was changed")
 
     @staticmethod
     def _refusal(folder: str, answer: Answer) -> Exception:
@@ -267,7 +270,8 @@ class Repository:
         at = 0
         for _ in questions:
             end = answer.out.find(b"\n", at)
-            if end < 0:
+            # An object that breaks while it is read comes cut off, behind a header that promises more.
+            if end < 0 or answer.status:
                 raise GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint="Run 'git fsck'.")
             words = answer.out[at:end].decode("utf-8", "surrogateescape").split(" ")
             at = end + 1

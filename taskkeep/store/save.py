@@ -510,8 +510,9 @@ class Writer:
             try:
                 self.add_pending([BACKLOG, f"{AUDIT}/{name}", *extra])
             except (OSError, TaskkeepError) as error:
-                self.warnings.append(f"the commit waits, and noting so failed: {error}")
-                return  # the journal stays and says the same
+                # The journal stays, so the next writer finishes this save; a lasting fault may hinder that too.
+                cause = error if isinstance(error, OSError) else OSError(error.details.get("errno"), error.message)
+                raise disk_fault("that the commit waits could not be noted", cause, uncertain=True) from error
             if refused:
                 self.warnings.append("git could not be written: the change is saved, its commit waits")
         self._tidy(events, lines, name, keep_journal=bool(commit and commit.warnings))
