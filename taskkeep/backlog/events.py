@@ -56,7 +56,8 @@ def diff(old: Task, new: Task, now: str | None = None) -> Changes:
     changes: Changes = {}
     for field in FIELDS:
         before, after = old.get(field), new.get(field)
-        if before == after and type(before) is type(after):
+        # Equal to Python is not equal as JSON: metadata of 1, 1.0 and true are three values.
+        if before is after or (field != "metadata" and before == after):
             continue
         if field == "updated_at" and after == now:
             continue

@@ -220,6 +220,10 @@ class Replay:
             task[field] = self._value(history, field)
         return canonical(task)
 
+    def update_times(self, uid: str) -> list[Any]:
+        """Return the times that unjoined branches last changed a task: one side taken whole brings its own."""
+        return [write.value for write in self._writes(self._tasks[uid], "updated_at")]
+
     def tasks(self) -> dict[str, Task]:
         """Return the tasks by uid; where branches disagree, as the last one in causal order has it."""
         return {
@@ -276,6 +280,9 @@ def reconcile(replay: Replay, tasks: Mapping[str, Task]) -> tuple[list[dict[str,
                     settled.append({"uid": uid, "task_id": shown, "field": field, "to": value})
                 else:
                     wrong.append(f"{shown}: {field}")
+            elif field == "updated_at" and value in replay.update_times(uid):
+                if value != wanted[field]:
+                    settled.append({"uid": uid, "task_id": shown, "field": field, "to": value})
             elif value != wanted.get(field):
                 wrong.append(f"{shown}: {field}")
     return settled, wrong

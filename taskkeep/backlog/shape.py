@@ -1,7 +1,7 @@
 """Whether a task is shaped as version 1 says: the rules of the schema, and what it cannot say.
 
 `schemas/backlog.schema.json`, read by jsonschema, is the reference; `quick_ok` stands before it
-because it is some thirty times as fast. `normalise` is for what people and programs hand in.
+because it is many times as fast. `normalise` is for what people and programs hand in.
 """
 
 from __future__ import annotations

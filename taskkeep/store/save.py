@@ -288,9 +288,10 @@ class Writer:
         tmp = os.path.join(self.root.tmp, "recovered")
         remove(tmp)
         write_new(tmp, [line(event) for event in chain.events])
+        # Noted first: a crash in between leaves a note of nothing, which is dropped, and no event without a note.
+        self.add_pending([f"{AUDIT}/{name}"])
         self._enter_log(tmp, name)
         remove(tmp)
-        self.add_pending([f"{AUDIT}/{name}"])
 
     def _settle_snapshot(self, first: Event, taken_back: bool) -> None:
         path = os.path.join(self.root.backups, snapshot_name(first["timestamp"]))

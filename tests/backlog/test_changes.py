@@ -262,6 +262,14 @@ def test_a_field_of_a_newer_version_survives_a_change() -> None:
     assert updated(backlog, "T0001", set={"title": "b"})["zeta"] == 1
 
 
+@pytest.mark.parametrize("link", ["T0001", "t0001", "T0007"])
+def test_a_task_is_not_linked_to_itself_under_any_of_its_names(link: str) -> None:
+    backlog = Backlog.of([task("T0001", aliases=("T0007",))])
+    for edit in ({"add": {"depends_on": [link]}}, {"set": {"parent": link}}):
+        with pytest.raises(LinkCycle):
+            updated(backlog, "T0001", **edit)
+
+
 # -- objects
 
 

@@ -23,7 +23,9 @@ from taskkeep.errors import TaskkeepError
 
 OPEN = ("todo", "in_progress", "blocked", "review")
 LISTS = ("labels", "depends_on", "external_refs", "acceptance_criteria", "notes")
-IDS = st.sampled_from([f"T{number:04d}" for number in range(1, 7)])
+OPTIONAL = ("description", "assignee", "role", "parent", "due", "started_at", "completed_at", "claimed_by")
+OPTIONAL += ("claimed_until",)
+IDS = st.sampled_from([f"T{number:04d}" for number in range(1, 6)])
 ACTORS = st.sampled_from(["ada", "bob"])
 LABELS = st.lists(st.sampled_from(["ci", "ui", "api"]), max_size=3)
 STATUSES = st.sampled_from([*OPEN, "done", "cancelled"])
@@ -47,7 +49,7 @@ EDITS = st.fixed_dictionaries(
 )
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """The model refuses a change."""
 
 
@@ -59,10 +61,10 @@ class Model:
 
     def free(self, task_id: str, now: str, actor: str, force: bool = False) -> dict[str, Any]:
         if task_id not in self.tasks:
-            raise Refusal
+            raise RefusalError
         task = self.tasks[task_id]
         if task["claimed_by"] not in (None, actor) and task["claimed_until"] > now and not force:
-            raise Refusal
+            raise RefusalError
         return task
 
     def set_status(self, task: dict[str, Any], status: str, now: str) -> None:
@@ -83,7 +85,7 @@ class Model:
                 # A link that stands already may stay, wherever it leads.
                 standing = task[field] if field == "depends_on" else [task[field]]
                 if target not in standing and (target == task["id"] or target not in self.tasks):
-                    raise Refusal
+                    raise RefusalError
             task[field] = value
         elif field == "acceptance_criteria":
             task[field] = [{"text": text, "done": False} for text in value]
@@ -127,6 +129,8 @@ class Changes(RuleBasedStateMachine):
         self.backlog = Backlog({})
         self.model = Model()
         self.clock = 0
+        for task_id in ("T0001", "T0002", "T0003"):
+            self.put(task_id, "ada", {})
 
     def tick(self) -> str:
         self.clock += 1_000_000
@@ -140,8 +144,8 @@ class Changes(RuleBasedStateMachine):
         try:
             model()
             if self.model.has_circle():
-                raise Refusal
-        except Refusal:
+                raise RefusalError
+        except RefusalError:
             self.model.tasks = before_model
             refused = True
         try:
@@ -167,16 +171,15 @@ class Changes(RuleBasedStateMachine):
 
     @rule(task_id=IDS, actor=ACTORS, fields=EDITS)
     def add(self, task_id: str, actor: str, fields: dict[str, Any]) -> None:
-        if task_id in self.model.tasks:
-            return
+        if task_id not in self.model.tasks:
+            self.put(task_id, actor, fields)
+
+    def put(self, task_id: str, actor: str, fields: dict[str, Any]) -> None:
         now = self.tick()
         fields = {"title": "new", **fields}
 
         def model() -> None:
-            task: dict[str, Any] = dict.fromkeys(
-                ("description", "assignee", "role", "parent", "due", "started_at", "completed_at")
-                + ("claimed_by", "claimed_until")
-            )
+            task: dict[str, Any] = dict.fromkeys(OPTIONAL)
             task.update({field: [] for field in LISTS})
             task.update(id=task_id, uid=task_id[1:].rjust(32, "0"), status="todo", priority="medium", type="task")
             task.update(metadata={}, created_at=now, created_by=actor, updated_at=now)
@@ -226,7 +229,7 @@ class Changes(RuleBasedStateMachine):
         def model() -> None:
             task = self.model.free(task_id, now, actor)
             if goal not in self.model.tasks or (adding and goal == task_id):
-                raise Refusal
+                raise RefusalError
             there = [other for other in task["depends_on"] if other != goal]
             task["depends_on"] = [*there, goal] if adding else there
 
@@ -254,7 +257,7 @@ class Changes(RuleBasedStateMachine):
         def model() -> None:
             criteria = self.model.free(task_id, now, actor)["acceptance_criteria"]
             if not 1 <= number <= len(criteria):
-                raise Refusal
+                raise RefusalError
             criteria[number - 1]["done"] = done
 
         edit = Edit(check=[number] if done else [], uncheck=[] if done else [number])
@@ -276,7 +279,7 @@ class Changes(RuleBasedStateMachine):
         def model() -> None:
             task = self.model.free(task_id, now, actor, force)
             if task["status"] != "done" and self.model.open_dependencies(task) and not force:
-                raise Refusal
+                raise RefusalError
             self.model.set_status(task, "done", now)
 
         self.both(now, lambda b: changes.finish_task(b, task_id, now=now, actor=actor, force=force), model)
@@ -287,7 +290,7 @@ class Changes(RuleBasedStateMachine):
 
         def model() -> None:
             if task_id not in self.model.tasks:
-                raise Refusal
+                raise RefusalError
             task = self.model.tasks[task_id]
             task["notes"] = [*task["notes"], {"at": now, "by": actor, "text": text}]
 
@@ -303,7 +306,7 @@ class Changes(RuleBasedStateMachine):
             for task_id, task in self.model.tasks.items():
                 if task_id not in ids and (task["parent"] in ids or set(task["depends_on"]) & set(ids)):
                     if not unlink:
-                        raise Refusal
+                        raise RefusalError
                     self.model.free(task_id, now, actor, force)
                     task["parent"] = None if task["parent"] in ids else task["parent"]
                     task["depends_on"] = [other for other in task["depends_on"] if other not in ids]

@@ -116,7 +116,11 @@ def test_hostile_values_in_every_place(field: str) -> None:
     shapes: list[Callable[[Any], Any]] = [lambda value: value, lambda value: [value], lambda value: {"a": value}]
     shapes += [lambda value: {value: 1} if isinstance(value, str) else {"a": [value]}]
     shapes += [lambda value: [{"text": value, "done": False}], lambda value: [{"text": "a", "done": value}]]
-    shapes += [lambda value, key=key: [{"at": NOW, "by": "a", "text": "a", key: value}] for key in ("at", "by", "text")]
+    shapes += [lambda value: [{"text": "a", "done": False, "other": value}]]
+    shapes += [
+        lambda value, key=key: [{"at": NOW, "by": "a", "text": "a", key: value}]
+        for key in ("at", "by", "text", "other")
+    ]
     for shape in shapes:
         for value in (*HOSTILE, *ODD):
             task = {**FULL, field: shape(value)}
