@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SORTS = ("priority", "created", "updated", "due", "title")
 LIST_LIMIT = 50
 READY_LIMIT = 10
+PLAIN_LIMIT = 500
 UNBLOCKS_LIMIT = 1000  # tasks behind one are counted up to here
 _RANK = {priority: str(rank) for rank, priority in enumerate(PRIORITIES)}
 _NO_DUE = "9999-99-99"
@@ -56,6 +57,9 @@ class Query(NamedTuple):
     offset: int = 0
 
 
+_ANY = Query()
+
+
 class Page(NamedTuple):
     """Tasks of one page, how many there are in all, the offset of the next page or None.
 
@@ -66,6 +70,16 @@ class Page(NamedTuple):
     total: int
     next: int | None
     why: list[str]
+
+
+def is_plain(query: Query) -> bool:
+    """True for a page of at most some hundred tasks, chosen by nothing but status, priority, type and `ready`.
+
+    Then id, status, priority, type and due, or for `ready` depends_on, created_at and the claim, decide.
+    """
+    by_priority = query.sort in (None, "priority", "-priority")
+    others = query._replace(statuses=(), priorities=(), types=(), ready=False, all=False, limit=None, offset=0)
+    return by_priority and query.limit != 0 and (query.limit or 0) <= PLAIN_LIMIT and others._replace(sort=None) == _ANY
 
 
 def select(backlog: Backlog, query: Query, *, now: str, actor: str = "", today: str = "") -> Page:

@@ -1,0 +1,32 @@
+"""Lengthen the log of a backlog: `python long_log.py FOLDER EVENTS`.
+
+Requests that change all tasks at once, then some hundred single ones, as many as a log has files
+in everyday use.
+"""
+
+import gc
+import sys
+
+import taskkeep
+from taskkeep.backlog.changes import Edit
+
+SINGLE = 200
+
+
+def main(folder: str, wanted: int) -> None:
+    gc.disable()
+    project = taskkeep.open(folder)
+    ids = list(project.backlog().tasks)
+    count = project.log(limit=1).total
+    turn = 0
+    while count < wanted - SINGLE:
+        turn += 1
+        project.update(ids[: wanted - SINGLE - count], Edit(set={"assignee": f"a{turn}"}), commit=False)
+        count += min(len(ids), wanted - SINGLE - count)
+    for number in range(max(0, wanted - count)):
+        project.update([ids[number % len(ids)]], Edit(set={"role": f"r{number}"}), commit=False)
+    project.add("the commit of all that waits")
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]))

@@ -1,0 +1,216 @@
+"""Measure whole processes and print a Markdown table: `python benchmarks/run.py [--large] [--runs N]`.
+
+Every command is run beside its floor, in turns, so that both see the same machine. Reads have
+`python -c "import typer"` for a floor, writes that and floor.py, their times added. Times are
+medians of wall-clock milliseconds, memory is the largest resident size of the command and its children.
+"""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+HERE = Path(__file__).resolve().parent
+SIZES = (100, 1_000, 10_000)
+LARGE = 100_000
+LONG_LOG = 50_000
+READ_FLOOR = [sys.executable, "-c", "import typer"]
+
+
+class Cost(NamedTuple):
+    """One process: wall-clock seconds, and KiB of memory at the most."""
+
+    seconds: float
+    memory: int
+
+    def plus(self, other: Cost) -> Cost:
+        return Cost(self.seconds + other.seconds, max(self.memory, other.memory))
+
+
+class Row(NamedTuple):
+    command: str
+    size: str
+    own: list[Cost]
+    floor: list[Cost]
+
+
+def environment(home: Path) -> dict[str, str]:
+    """An environment in which no configuration of the user's counts, and bytecode is used."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "TASKKEEP_"))}
+    env.pop("PYTHONDONTWRITEBYTECODE", None)
+    settings = home / ".gitconfig"
+    settings.write_text("[user]\n\tname = Bench\n\temail = bench@example.org\n[gc]\n\tauto = 0\n")
+    return {**env, "HOME": str(home), "GIT_CONFIG_GLOBAL": str(settings), "GIT_CONFIG_NOSYSTEM": "1"}
+
+
+class Bench:
+    def __init__(self, folder: Path, runs: int) -> None:
+        self.folder, self.runs = folder, runs
+        self.env = environment(folder)
+        self.tool = shutil.which("taskkeep", path=sysconfig.get_path("scripts")) or ""
+        if not self.tool:
+            sys.exit("taskkeep is not installed beside this Python: pip install -e .")
+        self.rows: list[Row] = []
+
+    def cost(self, args: list[str], cwd: Path) -> Cost:
+        """Run one command to its end. A failure of it ends all."""
+        with tempfile.TemporaryFile() as out:
+            start = time.perf_counter()
+            process = subprocess.Popen(args, cwd=cwd, env=self.env, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            _, status, usage = os.wait4(process.pid, 0)
+            seconds = time.perf_counter() - start
+            process.returncode = os.waitstatus_to_exitcode(status)
+            if process.returncode:
+                out.seek(0)
+                sys.exit(f"{' '.join(args)}: exit status {process.returncode}\n{out.read().decode()}")
+        scale = 1024 if sys.platform == "darwin" else 1
+        return Cost(seconds, usage.ru_maxrss // scale)
+
+    def measure(self, label: str, size: str, own: list[str], floor: list[str], cwd: Path) -> None:
+        """Run command and floor in turns; the first of each only warms the caches.
+
+        ``{turn}`` in *own* becomes the number of the run, so that each changes something.
+        """
+        costs: tuple[list[Cost], list[Cost]] = ([], [])
+        for turn in range(self.runs + 1):
+            for gathered, args in zip(costs, (own, floor), strict=True):
+                cost = self.cost([arg.replace("{turn}", str(turn)) for arg in args], cwd)
+                if gathered is costs[1] and floor is not READ_FLOOR:
+                    cost = cost.plus(self.cost(READ_FLOOR, cwd))
+                if turn:
+                    gathered.append(cost)
+        self.rows.append(Row(label, size, *costs))
+        print(_line(self.rows[-1]), file=sys.stderr)
+
+    def repository(self, name: str) -> Path:
+        """A fresh git repository with an empty backlog in it."""
+        path = self.folder / name
+        path.mkdir()
+        self.cost(["git", "init", "-q"], path)
+        self.cost([self.tool, "init"], path)
+        return path
+
+    def floor_repository(self, name: str, source: Path) -> list[str]:
+        """The command that saves the bytes of *source* in a repository of its own."""
+        path = self.folder / name
+        path.mkdir()
+        self.cost(["git", "init", "-q"], path)
+        (path / "backlog.json").write_text("")
+        self.cost(["git", "add", "backlog.json"], path)
+        return [sys.executable, str(HERE / "floor.py"), str(path / "backlog.json"), str(source)]
+
+    # -- what is measured ----------------------------------------------------------------
+
+    def version(self) -> None:
+        self.measure("--version", "", [self.tool, "--version"], READ_FLOOR, self.folder)
+
+    def size(self, count: int) -> None:
+        """All commands on a backlog of *count* tasks."""
+        size = f"{count:,}"
+        tasks = self.folder / f"tasks-{count}.json"
+        self.cost([sys.executable, str(HERE / "tasks.py"), str(count), str(tasks)], self.folder)
+        path = self.repository(f"backlog-{count}")
+        self.cost([self.tool, "import", str(tasks), "--from", "json"], path)
+        backlog = path / "backlog.json"
+        some = _an_id(backlog)
+        source = self.folder / f"bytes-{count}"
+        shutil.copyfile(backlog, source)
+        floor = self.floor_repository(f"floor-{count}", source)
+        for label, args in {
+            "list --json --limit 20": ["list", "--json", "--limit", "20"],
+            "show": ["show", some],
+            "ready": ["ready"],
+        }.items():
+            self.measure(label, size, [self.tool, *args], READ_FLOOR, path)
+        self.measure("add", size, [self.tool, "add", "Measure the parser"], floor, path)
+        self.measure("update", size, [self.tool, "update", some, "--assignee", "someone-{turn}"], floor, path)
+        self.imports(count, tasks, source, floor)
+        for old in self.folder.glob(f"*-{count}"):
+            if old.is_dir():
+                shutil.rmtree(old)
+
+    def imports(self, count: int, tasks: Path, source: Path, floor: list[str]) -> None:
+        own: list[Cost] = []
+        floors: list[Cost] = []
+        for turn in range(self.runs):
+            path = self.repository(f"import-{count}-{turn}")
+            own.append(self.cost([self.tool, "import", str(tasks), "--from", "json"], path))
+            floors.append(self.cost(floor, path).plus(self.cost(READ_FLOOR, path)))
+            shutil.rmtree(path)
+        self.rows.append(Row("import", f"{count:,}", own, floors))
+        print(_line(self.rows[-1]), file=sys.stderr)
+
+    def long_log(self, count: int) -> None:
+        """`add` where the log has LONG_LOG events."""
+        tasks = self.folder / f"tasks-{count}.json"
+        path = self.repository("long-log")
+        self.cost([self.tool, "import", str(tasks), "--from", "json"], path)
+        self.cost([sys.executable, str(HERE / "long_log.py"), str(path), str(LONG_LOG)], path)
+        source = self.folder / "bytes-long-log"
+        shutil.copyfile(path / "backlog.json", source)
+        floor = self.floor_repository("floor-long-log", source)
+        label = f"add, {LONG_LOG:,} events"
+        self.measure(label, f"{count:,}", [self.tool, "add", "Measure the parser"], floor, path)
+
+
+def _an_id(backlog: Path) -> str:
+    """The id of a task in the middle, found without reading the whole file into this process."""
+    size = backlog.stat().st_size
+    with backlog.open("rb") as file:
+        file.seek(size // 2)
+        for line in file:
+            if line.startswith(b'      "id": "'):
+                return str(json.loads(b"{" + line.strip().rstrip(b",") + b"}")["id"])
+    raise AssertionError("no task in the second half")
+
+
+def _median(costs: list[Cost]) -> tuple[float, float]:
+    return statistics.median(cost.seconds for cost in costs) * 1000, max(cost.memory for cost in costs) / 1024
+
+
+def _line(row: Row) -> str:
+    (own, memory), (floor, _) = _median(row.own), _median(row.floor)
+    return f"| {row.command} | {row.size} | {own:,.0f} | {floor:,.0f} | {own / floor:.2f} | {memory:,.0f} |"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure taskkeep and print a Markdown table.")
+    parser.add_argument("--large", action="store_true", help=f"measure {LARGE:,} tasks too")
+    parser.add_argument("--runs", type=int, default=15, metavar="N", help="runs of each command, at least 10")
+    asked = parser.parse_args()
+    if asked.runs < 10:
+        parser.error("a median needs at least 10 runs")
+    # Without bytecode every start would compile; an installed package has it.
+    import taskkeep
+
+    compileall.compile_dir(os.path.dirname(taskkeep.__file__), quiet=1)
+    with tempfile.TemporaryDirectory(prefix="taskkeep-bench-") as name:
+        bench = Bench(Path(name), asked.runs)
+        bench.version()
+        for count in (*SIZES, *([LARGE] if asked.large else [])):
+            bench.size(count)
+            if count == 1_000:
+                bench.long_log(count)
+    git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
+    print(f"{os.cpu_count()} cores, {platform.system()}, {platform.python_implementation()}", end=" ")
+    print(f"{platform.python_version()}, git {git}, {asked.runs} runs each.\n")
+    print("| command | tasks | ms | floor, ms | ratio | peak memory, MiB |")
+    print("|---|--:|--:|--:|--:|--:|")
+    for row in bench.rows:
+        print(_line(row))
+
+
+if __name__ == "__main__":
+    main()

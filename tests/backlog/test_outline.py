@@ -1,0 +1,100 @@
+"""A page or a task found in checked bytes is the one that the plain way gives."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.query import Query, is_plain, ready, select
+from taskkeep.backlog.task import PRIORITIES, STATUSES, TYPES, Task, canonical
+from taskkeep.backlog.text import dump, find_tasks, outline, outline_ready, parse_trusted
+
+NOW = "2026-11-20T12:00:00.000000Z"
+IDS = [f"T{number:04d}" for number in range(12)]
+TIMES = st.sampled_from([f"2026-11-{day}T12:00:00.000000Z" for day in range(17, 24)])
+# What a text could hold that looks like the fields and edges that the scan looks for.
+TEXTS = st.sampled_from([
+    '\n    {\n      "id": "T0001",', '",\n      "status": "done",', '},\n    {\n', "]", '"', "\\", "\u2028", "é", "a\n    }",
+    '\n      "due": "2026-01-01",', '\n      "claimed_by": "x",', '\n      "depends_on": [',
+])  # fmt: skip
+NAMES = ["title", "description", "assignee", "role", "created_by", "claimed_by"]
+
+
+@st.composite
+def tasks(draw: st.DrawFn) -> list[Task]:
+    result = []
+    for task_id in sorted(draw(st.sets(st.sampled_from(IDS)))):
+        task: dict[str, Any] = {
+            "id": task_id,
+            "uid": "0" * 32,
+            "status": draw(st.sampled_from(STATUSES)),
+            "priority": draw(st.sampled_from(PRIORITIES)),
+            "type": draw(st.sampled_from(TYPES)),
+            "created_at": draw(TIMES),
+            "updated_at": draw(TIMES),
+        }
+        for name in NAMES:
+            if name in ("title", "created_by") or draw(st.booleans()):
+                task[name] = draw(TEXTS)
+        if "claimed_by" in task:
+            task["claimed_until"] = draw(TIMES)
+        if draw(st.booleans()):
+            task["due"] = f"2026-12-{draw(st.integers(10, 20))}"
+        task["depends_on"] = draw(st.lists(st.sampled_from(IDS), max_size=3))
+        task["labels"] = draw(st.lists(TEXTS, max_size=2))
+        if draw(st.booleans()):
+            task["metadata"] = {"status": "done", "due": "x", "claimed_by": [{"id": "T0001", "status": "todo"}]}
+            task["notes"] = [{"text": draw(TEXTS), "at": NOW, "by": draw(TEXTS)}]
+        result.append(canonical(task))
+    return result
+
+
+@st.composite
+def queries(draw: st.DrawFn) -> Query:
+    return Query(
+        statuses=tuple(draw(st.lists(st.sampled_from(STATUSES), max_size=2))),
+        priorities=tuple(draw(st.lists(st.sampled_from(PRIORITIES), max_size=2))),
+        types=tuple(draw(st.lists(st.sampled_from(TYPES), max_size=2))),
+        ready=draw(st.booleans()),
+        all=draw(st.booleans()),
+        sort=draw(st.sampled_from([None, "priority", "-priority"])),
+        limit=draw(st.sampled_from([None, 1, 3, 500])),
+        offset=draw(st.integers(0, 3)),
+    )
+
+
+@given(tasks(), queries(), st.booleans())
+def test_the_page_is_that_of_all_tasks_decoded(given_tasks: list[Task], query: Query, best: bool) -> None:
+    data = dump(given_tasks)
+    plain = {task["id"]: task for task in parse_trusted(data)}
+    choose = ready if best else select
+    expected = choose(Backlog(plain), query, now=NOW)
+    assert is_plain(query)
+    stubs = (outline_ready if best or query.ready else outline)(data)
+    assert list(stubs) == list(plain)
+    page = choose(Backlog(stubs), query, now=NOW)
+    full = find_tasks(data, [task["id"] for task in page.tasks])
+    assert page._replace(tasks=[full[task["id"]] for task in page.tasks]) == expected
+
+
+@given(tasks())
+def test_tasks_are_found_by_their_ids_alone(given_tasks: list[Task]) -> None:
+    data = dump(given_tasks)
+    plain = {task["id"]: task for task in parse_trusted(data)}
+    names = ["T0003", "T000", "", 'T0001",', "é", "T0001\n"]
+    assert find_tasks(data, names) == {name: plain[name] for name in names if name in plain}
+    assert find_tasks(data, reversed(IDS)) == plain
+
+
+def test_what_looks_at_other_fields_is_not_plain() -> None:
+    assert is_plain(Query())
+    values: dict[str, Any] = {
+        "labels": ("a",), "assignees": ("a",), "roles": ("a",), "parents": ("T0001",), "text": "a", "mine": True,
+        "overdue": True, "archived": True, "since": NOW, "until": NOW, "sort": "title", "limit": 0,
+    }  # fmt: skip
+    assert set(values) | {"statuses", "priorities", "types", "ready", "all", "offset"} == set(Query._fields)
+    for name, value in values.items():
+        assert not is_plain(Query(**{name: value})), name
