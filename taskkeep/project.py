@@ -180,7 +180,7 @@ class Project:
             from taskkeep.store.save import missing_backlog
 
             raise missing_backlog() from None
-        return data, checked(self.root) == list(FileId.of(found))
+        return data, checked(self.root)[0] == list(FileId.of(found))
 
     def _backlog(self, data: bytes, trusted: bool, *, archived: bool = True) -> Backlog:
         if trusted:
@@ -202,7 +202,8 @@ class Project:
 
         data, trusted = self._bytes()
         choose = ready if best else select
-        if trusted and len(data) >= SCAN_FROM and is_plain(query) and not os.path.lexists(self.root.archive):
+        alone = not (best or query.ready or query.archived) or not os.path.lexists(self.root.archive)
+        if trusted and len(data) >= SCAN_FROM and is_plain(query) and alone:
             outline = text.outline_ready if best or query.ready else text.outline
             self._alive = Backlog(outline(data))
             page = choose(self._alive, query, now=_now(), today=_today())
@@ -212,10 +213,14 @@ class Project:
         return choose(backlog, query, now=_now(), actor=self._reader(query), today=_today())
 
     def _archive(self) -> dict[str, Task]:
+        from taskkeep.store.record import checked
+
         try:
-            data, _ = read(self.root.archive, limit=text.MAX_BYTES)
+            data, found = read(self.root.archive, limit=text.MAX_BYTES)
         except FileNotFoundError:
             return {}
+        if checked(self.root)[1] == list(FileId.of(found)):
+            return {task["id"]: task for task in text.parse_trusted(data)}
         return _shaped(text.parse(data, ARCHIVE), ARCHIVE)
 
     def list(self, query: Query | None = None) -> Page:
@@ -251,7 +256,7 @@ class Project:
     def show(self, ids: Sequence[str]) -> Sequence[Task]:
         """Return tasks by id or alias, archived ones too. Raises TaskNotFound, AmbiguousId."""
         data, trusted = self._bytes()
-        if trusted and not os.path.lexists(self.root.archive):
+        if trusted:
             names = [name.strip().upper() for name in ids]
             found = text.find_tasks(data, set(names))
             if found.keys() >= set(names):
@@ -566,6 +571,26 @@ class Project:
         outcome = self._save("import", [plan.report.source, len(plan.drafts)], change, options, source="import")
         new = [i for i, task in outcome.backlog.tasks.items() if before and before[0].tasks.get(i) is not task]
         return _saved(outcome, new, report=reports[0] if reports else plan.report)
+
+    def archive(self, *, older_than: str | None = None, **options: Any) -> Saved:
+        """Move tasks that were finished *older_than* ago (like ``90d``; else by the configuration) to the archive.
+
+        Those that an open task names stay, but with ``0d``, which takes every finished one. The tasks of
+        the answer are those moved. Raises InvalidField.
+        """
+        from taskkeep.backlog.changes import archive_tasks
+        from taskkeep.backlog.times import seconds_of
+        from taskkeep.store.config import load_config
+
+        age = seconds_of(older_than or load_config(self.root)["archive.older_than"], field="older_than")
+        outcome = self._save(
+            "archive", age, lambda b, c: archive_tasks(b, older_than=age, now=c.now), options, source="archive"
+        )
+        moved = [task_id for task_id in _touched(outcome) if task_id in outcome.backlog.archived]
+        if outcome.dry_run:
+            before = self.backlog()
+            moved = [task_id for task_id in outcome.backlog.archived if task_id in before.tasks]
+        return _saved(outcome, moved)
 
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""

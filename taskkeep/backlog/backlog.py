@@ -114,6 +114,14 @@ class Backlog:
             archived = {task_id: task for task_id, task in archived.items() if task_id not in result}
         return Backlog(result, archived)
 
+    def archiving(self, *ids: str) -> Backlog:
+        """A backlog with these live tasks moved to the archive, as they are."""
+        moved = {task_id: self.tasks[task_id] for task_id in ids if task_id in self.tasks}
+        if not moved:
+            return self
+        kept = {task_id: task for task_id, task in self.tasks.items() if task_id not in moved}
+        return Backlog(kept, dict(sorted({**self.archived, **moved}.items())))
+
     def without(self, *ids: str) -> Backlog:
         """A backlog without these live tasks."""
         if not any(task_id in self.tasks for task_id in ids):

@@ -26,7 +26,7 @@ from taskkeep.backlog.task import (
     same,
     shortened,
 )
-from taskkeep.backlog.times import is_time
+from taskkeep.backlog.times import is_time, later
 from taskkeep.errors import (
     ClaimHeld,
     CriterionNotFound,
@@ -441,3 +441,21 @@ def _with(backlog: Backlog, task: Task, draft: Task, now: str) -> Backlog:
         return backlog
     changed["updated_at"] = now
     return backlog.replacing(changed)
+
+
+def archive_tasks(backlog: Backlog, *, older_than: int, now: str) -> Backlog:
+    """Move the tasks that were finished *older_than* seconds ago to the archive, as they are.
+
+    What an open task names stays where it is seen, but with 0, which takes every finished task.
+    """
+    finished = [task for task in backlog.tasks.values() if task["status"] in FINISHED]
+    if not older_than:
+        return backlog.archiving(*(task["id"] for task in finished))
+    limit = later(now, -older_than)
+    needed: set[str] = set()
+    for task in backlog.tasks.values():
+        if task["status"] not in FINISHED:
+            needed.update(task.get("depends_on", ()), [task["parent"]] if "parent" in task else [])
+    return backlog.archiving(
+        *(task["id"] for task in finished if task["completed_at"] <= limit and task["id"] not in needed)
+    )

@@ -174,35 +174,60 @@ def line(event: Event) -> bytes:
 def task_changes(before: Backlog, after: Backlog, now: str) -> list[tuple[str, Task, Any]]:
     """Return (event type, task, details) for each task that differs, sorted by id.
 
-    Compares by identity first, so unchanged tasks cost nothing.
+    *details* hold ``archived`` where the task was moved: true into the archive, false out of it; and
+    true beside the whole task where it is made or deleted there. Compares by identity first, so
+    unchanged tasks cost nothing.
     """
     old = {**before.archived, **before.tasks}
     new = {**after.archived, **after.tasks}
+    # A task in both files counts as in the backlog.
+    was_archived = {task_id for task_id in before.archived if task_id not in before.tasks}
+    is_archived = {task_id for task_id in after.archived if task_id not in after.tasks}
+    moved = was_archived ^ is_archived
     found: list[tuple[str, Task, Any]] = []
     for task_id, task in new.items():
         previous = old.get(task_id)
-        if previous is task:
+        if previous is task and task_id not in moved:
             continue
         if previous is not None and previous["uid"] == task["uid"]:
-            if changes := diff(previous, task, now):
-                found.append(("task_updated", task, {"changes": changes}))
-            elif previous != task:
-                found.append(("task_updated", task, {"changes": {}}))
+            changes = diff(previous, task, now)
+            details: dict[str, Any] = {"changes": changes}
+            if task_id in moved:
+                details["archived"] = task_id in is_archived
+            implied = previous["updated_at"] if task_id in moved and not changes else now
+            if task["updated_at"] != implied:
+                changes["updated_at"] = {"from": previous["updated_at"], "to": task["updated_at"]}
+            if changes or task_id in moved or previous != task:
+                found.append(("task_updated", task, details))
         else:
             if previous is not None:
-                found.append(("task_deleted", previous, {"task": previous}))
-            found.append(("task_created", task, {"task": task}))
+                found.append(("task_deleted", previous, _whole(previous, task_id in was_archived)))
+            found.append(("task_created", task, _whole(task, task_id in is_archived)))
     for task_id, task in old.items():
         if task_id not in new:
-            found.append(("task_deleted", task, {"task": task}))
+            found.append(("task_deleted", task, _whole(task, task_id in was_archived)))
     return sorted(found, key=lambda item: item[1]["id"])
+
+
+def _whole(task: Task, archived: bool) -> dict[str, Any]:
+    return {"task": task, "archived": True} if archived else {"task": task}
 
 
 class Chain:
     """Builds the events of one request, each following the one before it."""
 
-    def __init__(self, request: Request, *, before: str | None, after: str, heads: Sequence[str], new_id: Any) -> None:
-        self.request, self.before, self.after = request, before, after
+    def __init__(
+        self,
+        request: Request,
+        *,
+        before: str | None,
+        after: str,
+        archive: tuple[str | None, str | None] = (None, None),
+        heads: Sequence[str],
+        new_id: Any,
+    ) -> None:
+        """*before*, *after*: sha256 of backlog.json; *archive*: the same two of the archive, None without one."""
+        self.request, self.before, self.after, self.archive = request, before, after, archive
         self.prev = list(heads)
         self.new_id = new_id
         self.events: list[Event] = []
@@ -228,8 +253,10 @@ class Chain:
             "details": details,
             "before": self.before,
             "after": self.after,
-            "prev": self.prev,
         }
+        if any(self.archive):
+            event["archive"] = {"before": self.archive[0], "after": self.archive[1]}
+        event["prev"] = self.prev
         event["hash"] = event_hash(event)
         self.prev = [event["hash"]]
         self.events.append(event)

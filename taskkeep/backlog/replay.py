@@ -81,12 +81,13 @@ class Choice(NamedTuple):
 class _History:
     """All writes of one task that no later event has replaced."""
 
-    __slots__ = ("base", "fields", "present")
+    __slots__ = ("base", "fields", "moves", "present")
 
     def __init__(self, base: list[Write]) -> None:
         self.base = base  # whole tasks, from creations
         self.present: list[Write] = [Write(w.point, True) for w in base]
         self.fields: dict[str, list[Write]] = {}
+        self.moves: list[Write] = []  # True into the archive, False out of it
 
 
 def _superseded(writes: list[Write], point: Point) -> list[Write]:
@@ -138,10 +139,14 @@ class Replay:
         kind, uid, details = event["event_type"], event["uid"], event["details"]
         if kind == "task_created":
             self._create(uid, details["task"], point)
+            self._tasks[uid].moves = [Write(point, True)] if "archived" in details else []
         elif kind == "task_deleted":
             self._delete(uid, point)
         elif "changes" in details and uid is not None:
-            self._change(uid, details["changes"], point)
+            if "archived" in details:
+                self._move(uid, details["archived"], point)
+            if details["changes"] or "archived" not in details:
+                self._change(uid, details["changes"], point)
         for choice in details.get("choices", ()):
             self._settle(choice, point)
 
@@ -161,6 +166,10 @@ class Replay:
     def _delete(self, uid: str, point: Point) -> None:
         history = self._tasks.setdefault(uid, _History([]))
         history.present = [*_superseded(history.present, point), Write(point, False)]
+
+    def _move(self, uid: str, archived: bool, point: Point) -> None:
+        history = self._tasks.setdefault(uid, _History([]))
+        history.moves = [*_superseded(history.moves, point), Write(point, archived)]
 
     def _change(self, uid: str, changes: Mapping[str, Any], point: Point) -> None:
         history = self._tasks.get(uid)
@@ -190,7 +199,9 @@ class Replay:
     def _settle(self, choice: Mapping[str, Any], point: Point) -> None:
         uid, field = choice["uid"], choice["field"]
         history = self._tasks.setdefault(uid, _History([]))
-        if field is not None:
+        if field == "archived":
+            history.moves = [Write(point, choice["to"])]
+        elif field is not None:
             history.fields[field] = [Write(point, choice["to"])]
         elif choice["to"] is None:
             history.present = [Write(point, False)]
@@ -232,6 +243,19 @@ class Replay:
             if history.base and history.present[-1].value
         }
 
+    def archived(self) -> set[str]:
+        """Return the uids of the tasks that lie in the archive.
+
+        An edit that an archiving has not seen, and every later one, brings the task back.
+        """
+        return {uid for uid, history in self._tasks.items() if history.moves and self._is_archived(history)}
+
+    def _is_archived(self, history: _History) -> bool:
+        return all(move.value for move in history.moves) and all(
+            any(move.point.follows(write.point) for move in history.moves)
+            for write in self._writes(history, "updated_at")
+        )
+
     def choices(self) -> list[Choice]:
         """Return what the log leaves open: fields with several values, deletion against edit."""
         found: list[Choice] = []
@@ -249,8 +273,11 @@ class Replay:
         return found
 
 
-def reconcile(replay: Replay, tasks: Mapping[str, Task]) -> tuple[list[dict[str, Any]], list[str]]:
-    """Hold the file's *tasks* (by id) against a log whose branches met without an event.
+def reconcile(
+    replay: Replay, tasks: Mapping[str, Task], archived: Mapping[str, Task]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Hold the files' tasks (by id, a task in both counts as in the backlog) against a log whose
+    branches met without an event.
 
     Returns the choices the file made, as the `merged` event records them (``uid task_id field to``),
     and what no choice explains, in words.
@@ -259,7 +286,9 @@ def reconcile(replay: Replay, tasks: Mapping[str, Task]) -> tuple[list[dict[str,
     open_choices: dict[tuple[str, str | None], list[Any]] = {
         (choice.uid, choice.field): choice.values for choice in replay.choices()
     }
-    found = {task["uid"]: task for task in tasks.values()}
+    found = {task["uid"]: task for task in (*archived.values(), *tasks.values())}
+    lies = {task["uid"] for task in archived.values()} - {task["uid"] for task in tasks.values()}
+    belongs = replay.archived()
     settled: list[dict[str, Any]] = []
     wrong: list[str] = []
     for uid in sorted({*expected, *found}):
@@ -285,4 +314,9 @@ def reconcile(replay: Replay, tasks: Mapping[str, Task]) -> tuple[list[dict[str,
                     settled.append({"uid": uid, "task_id": shown, "field": field, "to": value})
             elif value != wanted.get(field):
                 wrong.append(f"{shown}: {field}")
+        if (uid in lies) != (uid in belongs):
+            wrong.append(f"{shown}: {'archived' if uid in lies else 'brought back from the archive'}")
+    # A choice counts as an edit, which would bring an archived task back.
+    chosen = {choice["uid"]: choice["task_id"] for choice in settled if choice["uid"] in lies}
+    settled += [{"uid": uid, "task_id": chosen[uid], "field": "archived", "to": True} for uid in sorted(chosen)]
     return settled, wrong

@@ -42,6 +42,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "log": ("log", "Looking", "Show who changed what, when and why."),
     "status": ("status", "Looking", "Show where this checkout stands."),
     "init": ("setup", "The backlog", "Make a backlog in the current folder."),
+    "archive": ("archive", "The backlog", "Move old finished tasks to backlog.archive.json."),
     "import": ("importing", "The backlog", "Import tasks from a file of another tool."),
     "verify": ("check", "The backlog", "Check the backlog and its log, and that nothing is lost."),
     "recover": ("check", "The backlog", "Finish or take back a change that was interrupted."),

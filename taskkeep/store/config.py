@@ -24,6 +24,7 @@ KEYS: dict[str, Key] = {
     "ids": Key("random", ("random", "sequential"), "taskkeep.store.save", "how new ids are drawn"),
     "commit": Key(True, bool, "taskkeep.store.save", "whether each save is committed to git"),
     "subject_prefix": Key("", str, "taskkeep.store.save", "what commit subjects begin with"),
+    "archive.older_than": Key("90d", str, "taskkeep.project", "how long ago a task must be finished for 'archive'"),
     "backups.keep": Key(True, bool, "taskkeep.store.save", "whether a snapshot is taken before each change"),
 }
 

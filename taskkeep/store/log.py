@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskkeep.store.layout import Root
 
 RECORD = "log.json"
+RECORD_VERSION = 2
 IDS = "ids"
 _CREATED_ID = re.compile(rb'"id": ?"(T[0-9A-HJKMNP-TV-Z]{4,})"')
 
@@ -90,7 +91,7 @@ class LogState:
 
     __slots__ = (
         "after",
-        "branch_heads",
+        "archive",
         "count",
         "heads",
         "highest",
@@ -98,20 +99,18 @@ class LogState:
         "joined",
         "keys",
         "names",
-        "rebuilt",
     )
 
     def __init__(self) -> None:
         self.names = ""  # fingerprint of the file names
         self.heads: list[str] = []  # own first
-        self.branch_heads: list[tuple[str, str | None]] = []  # (hash, after) of each head
         self.after: str | None = None  # sha256 of the backlog that the one head leads to
+        self.archive: str | None = None  # sha256 of the archive that it leads to
         self.count = 0
         self.highest = 0
         self.ids = b"\n"  # every id ever known here, one a line, with a line break before the first
         self.keys: dict[str, str] = {}  # digest of key -> hash of its request's first event
         self.joined: list[int] = []
-        self.rebuilt = False
 
     def known(self, task_id: str) -> bool:
         return b"\n%s\n" % task_id.encode() in self.ids
@@ -133,10 +132,16 @@ def fingerprint(names: list[str]) -> str:
     return f"{len(names)}:{len(text)}:{crc32(text):08x}"
 
 
-def load(root: Root, live_ids: Iterable[str] | None = None) -> LogState:
+def archive_after(event: Event) -> str | None:
+    """The sha256 of the archive after *event*, None where there was none."""
+    after: str | None = event.get("archive", {}).get("after")
+    return after
+
+
+def load(root: Root) -> LogState:
     """Return the log's state, from the record where it still fits, else by reading the log.
 
-    *live_ids*: ids of the backlog's files, learnt when the log is read. Raises LogDamaged, OSError.
+    Raises LogDamaged, OSError.
     """
     names = list_files(root)
     mark = fingerprint(names)
@@ -147,14 +152,13 @@ def load(root: Root, live_ids: Iterable[str] | None = None) -> LogState:
     events = read_all(root)
     state.names = mark
     state.count = len(events)
-    state.rebuilt = True
     by_hash = {event["hash"]: event for event in events}
     own = _old_head(root)
     found = heads(events)
     found.sort(key=lambda name: (name != own, by_hash[name]["timestamp"], name))
     state.heads = found
-    state.branch_heads = [(name, by_hash[name]["after"]) for name in found]
-    state.after = by_hash[found[0]]["after"] if len(found) == 1 else None
+    if len(found) == 1:
+        state.after, state.archive = by_hash[found[0]]["after"], archive_after(by_hash[found[0]])
     state.learn_ids(_all_ids(root, events))
     for event in events:
         if "key" in event:
@@ -208,7 +212,7 @@ def _old_head(root: Root) -> str | None:
 
 def _load_record(root: Root, mark: str) -> LogState | None:
     record = _record(root)
-    if not isinstance(record, dict) or record.get("names") != mark or record.get("v") != 1:
+    if not isinstance(record, dict) or record.get("names") != mark or record.get("v") != RECORD_VERSION:
         return None
     state = LogState()
     try:
@@ -219,7 +223,7 @@ def _load_record(root: Root, mark: str) -> LogState | None:
         if list(FileId.of(os.stat(root.joined))) != record["joined"]:
             return None
         state.names, state.heads, state.after = mark, record["heads"], record["after"]
-        state.branch_heads = [(one, two) for one, two in record["branches"]]
+        state.archive = record["archive"]
         state.count, state.highest, state.keys = record["count"], record["highest"], record["keys"]
         state.joined = record["joined"]
     except (OSError, KeyError, TypeError, ValueError):
@@ -256,11 +260,11 @@ def save_record(root: Root, state: LogState) -> None:
         sync=False,
     )
     record = {
-        "v": 1,
+        "v": RECORD_VERSION,
         "names": state.names,
         "heads": state.heads,
-        "branches": state.branch_heads,
         "after": state.after,
+        "archive": state.archive,
         "count": state.count,
         "highest": state.highest,
         "keys": state.keys,

@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from taskkeep.store.layout import Root
 
 
-def checked(root: Root) -> list[int] | None:
-    """Return the identity of the backlog.json that a writer has checked; None where none is noted."""
+def checked(root: Root) -> list[list[int] | None]:
+    """Return the identities of the backlog.json and the archive that a writer has checked, None where there is none."""
     try:
         with open(os.path.join(root.cache, "checked"), "rb") as file:
             found = json.loads(file.read())
     except (OSError, ValueError):
-        return None  # derived: without it the bytes are checked again
-    return found if isinstance(found, list) else None
+        return [None, None]  # derived: without it the bytes are checked again
+    return found if isinstance(found, list) and len(found) == 2 else [None, None]
 
 
 def note_checked(root: Root) -> None:
-    """Note that backlog.json as it lies here was checked. Raises OSError."""
-    found = list(FileId.of(os.stat(root.backlog)))
+    """Note that backlog.json and the archive as they lie here were checked. Raises OSError."""
+    found = [list(FileId.of(os.stat(path))) if os.path.exists(path) else None for path in (root.backlog, root.archive)]
     replace(
         os.path.join(root.cache, "checked"),
         [json.dumps(found).encode()],

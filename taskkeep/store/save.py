@@ -177,6 +177,7 @@ class Writer:
         self.log = log.LogState()
         self.bytes = b""
         self.sha: str | None = None
+        self.archive_bytes: bytes | None = None
         self.mode = 0o644
         self.choices: list[dict[str, Any]] = []
 
@@ -224,10 +225,7 @@ class Writer:
         name = log.file_name(first)
         path = os.path.join(root.audit, name)
         linked = os.path.exists(path)
-        try:
-            sha = sha256(read(root.backlog)[0]).hexdigest()
-        except (FileNotFoundError, BacklogUnreadable):
-            sha = None
+        sha = _sha_of(root.backlog)
         committed = linked and self.is_committed(f"{AUDIT}/{name}")
         what = f"{first['event_type'].replace('_', ' ')} {first['task_id'] or ''} by {first['actor']}".replace(
             "  ", " "
@@ -247,6 +245,8 @@ class Writer:
                 sync_folder(os.path.dirname(path))
             outcome = "taken_back"
             self.warnings.append(f"took back a save that was cut short: {what}; run it again if you still want it")
+        if outcome:
+            self._settle_archive(first, outcome)
         self._settle_snapshot(first, outcome == "taken_back")
         if outcome and sha == (first["after"] if outcome == "finished" else first["before"]):
             self._note_recovery(events, outcome, sha)
@@ -255,6 +255,8 @@ class Writer:
 
     def _paths_of(self, events: Sequence[Event], name: str) -> list[str]:
         paths = [BACKLOG, f"{AUDIT}/{name}"]
+        if _moves_archive(events[0]):
+            paths.append(ARCHIVE)
         if events[0]["event_type"] == "backlog_initialised":
             paths += [p for p in events[0]["details"].get("files", ()) if os.path.exists(self.root.in_root(p))]
         return paths
@@ -281,7 +283,8 @@ class Writer:
             key=None,
             digest=None,
         )
-        chain = Chain(request, before=sha, after=sha or "", heads=found, new_id=new_uuid)
+        archive = _sha_of(self.root.archive)
+        chain = Chain(request, before=sha, after=sha or "", archive=(archive, archive), heads=found, new_id=new_uuid)
         saves = [{"event_type": e["event_type"], "task_id": e["task_id"], "actor": e["actor"]} for e in events[:20]]
         chain.add("recovered", None, None, {"outcome": outcome, "txn": first["txn"], "events": saves})
         name = log.file_name(chain.events[0])
@@ -292,6 +295,23 @@ class Writer:
         self.add_pending([f"{AUDIT}/{name}"])
         self._enter_log(tmp, name)
         remove(tmp)
+
+    def _settle_archive(self, first: Event, outcome: str) -> None:
+        """Bring the archive to where the backlog is; both of its states lie ready since before the journal."""
+        if not _moves_archive(first):
+            return
+        wanted = first["archive"]["after" if outcome == "finished" else "before"]
+        if _sha_of(self.root.archive) == wanted:
+            return
+        if wanted is None:
+            remove(self.root.archive)
+        else:
+            part = os.path.join(self.root.tmp, "archive-new" if outcome == "finished" else "archive-old")
+            if _sha_of(part) != wanted:
+                self.warnings.append("the archive could not be brought to the same state: see 'taskkeep verify'")
+                return
+            os.replace(part, self.root.archive)
+        sync_folder(self.root.path)
 
     def _settle_snapshot(self, first: Event, taken_back: bool) -> None:
         path = os.path.join(self.root.backups, snapshot_name(first["timestamp"]))
@@ -323,34 +343,50 @@ class Writer:
             raise missing_backlog() from None
         self.mode = stat.S_IMODE(found.st_mode)
         self.sha = sha256(self.bytes).hexdigest()
-        archived = self._archived()
-        if self.sha == self.log.after and len(self.log.heads) == 1:
-            backlog = Backlog({task["id"]: task for task in text.parse_trusted(self.bytes)}, archived)
-        else:
-            tasks = text.parse(self.bytes, only_known=True)
-            refuse_unknown_fields(tasks)
-            check_tasks(tasks)
-            refuse_double_ids(tasks, BACKLOG)
-            backlog = Backlog({task["id"]: task for task in tasks}, archived)
+        self.archive_bytes = self._read_archive()
+        ours = len(self.log.heads) == 1 and self.sha == self.log.after and self.archive_sha() == self.log.archive
+        live = self._tasks_of(self.bytes, BACKLOG, trusted=ours)
+        archived = self._tasks_of(self.archive_bytes, ARCHIVE, trusted=ours) if self.archive_bytes is not None else {}
+        backlog = Backlog(live, archived)
+        if not ours:
             self._join(backlog)
-        refuse_unknown_fields(backlog.tasks.values())
         return backlog
 
-    def _archived(self) -> dict[str, Task]:
+    def _read_archive(self) -> bytes | None:
         try:
-            data, _ = read(self.root.archive, limit=text.MAX_BYTES)
+            return read(self.root.archive, limit=text.MAX_BYTES)[0]
         except FileNotFoundError:
-            return {}
-        return {task["id"]: task for task in text.parse(data, ARCHIVE)}
+            return None
+
+    def archive_sha(self) -> str | None:
+        return None if self.archive_bytes is None else sha256(self.archive_bytes).hexdigest()
+
+    @staticmethod
+    def _tasks_of(data: bytes, name: str, *, trusted: bool) -> dict[str, Task]:
+        if trusted:
+            tasks = text.parse_trusted(data)
+            refuse_unknown_fields(tasks)
+        else:
+            tasks = text.parse(data, name, only_known=True)
+            refuse_unknown_fields(tasks)
+            check_tasks(tasks)
+            refuse_double_ids(tasks, name)
+        return {task["id"]: task for task in tasks}
 
     def _join(self, backlog: Backlog) -> None:
         """Accept the file where branches have just met and replay allows for it; else it is a hand edit."""
         wrong: list[str] = []
         if len(self.log.heads) > 1:
             replay = Replay(log.read_all(self.root))
-            self.choices, wrong = reconcile(replay, {**backlog.archived, **backlog.tasks})
-            if not wrong and text.dump(backlog.tasks.values()) == self.bytes:
+            self.choices, wrong = reconcile(replay, backlog.tasks, backlog.archived)
+            whole = self.archive_bytes in (None, text.dump(backlog.archived.values()))
+            if not wrong and whole and text.dump(backlog.tasks.values()) == self.bytes:
                 return
+        elif self.sha == self.log.after:
+            raise HandEdit(
+                "backlog.archive.json is not what the last save wrote",
+                hint="Somebody edited it by hand: put the saved file back with git.",
+            )
         raise HandEdit(
             "backlog.json is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
             hint="Somebody edited it by hand: 'taskkeep verify' says where; put the saved file back with git.",
@@ -398,8 +434,9 @@ class Writer:
         if options.dry_run:
             return outcome
         pieces = self._new_text(before, after, changed)
-        events = self._events(context, pieces, changed, head_event, source or options.source)
-        self._write(pieces, events, outcome, extra or {}, staged or {})
+        archive = self._new_archive(before, after)
+        events = self._events(context, pieces, archive, changed, head_event, source or options.source)
+        self._write(pieces, archive, events, outcome, extra or {}, staged or {})
         outcome.events = events
         return outcome
 
@@ -432,10 +469,24 @@ class Writer:
             {i: after.tasks.get(i) for i in touched if i in before.tasks or i in after.tasks},
         )
 
+    def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
+        """The archive's new bytes, None where it stays as it is."""
+        if after.archived is before.archived:
+            return None
+        data = text.dump(task for task_id, task in after.archived.items() if task_id not in after.tasks)
+        return None if data == self.archive_bytes else data
+
+    def _between(self, archive: bytes) -> bytes:
+        """The archive while backlog.json is replaced: what leaves either file is then in one of them at least."""
+        old = {} if self.archive_bytes is None else {t["id"]: t for t in text.parse_trusted(self.archive_bytes)}
+        both = {**{task["id"]: task for task in text.parse_trusted(archive)}, **old}
+        return text.dump(task for _, task in sorted(both.items()))
+
     def _events(
         self,
         context: Context,
         pieces: Sequence[bytes],
+        archive: bytes | None,
         changed: Sequence[tuple[str, Task, Any]],
         head_event: tuple[str, dict[str, Any]] | None,
         source: str,
@@ -453,7 +504,15 @@ class Writer:
             key=options.key,
             digest=options.digest,
         )
-        chain = Chain(request, before=self.sha, after=digest.hexdigest(), heads=self.log.heads, new_id=new_uuid)
+        archived = self.archive_sha()
+        chain = Chain(
+            request,
+            before=self.sha,
+            after=digest.hexdigest(),
+            archive=(archived, archived if archive is None else sha256(archive).hexdigest()),
+            heads=self.log.heads,
+            new_id=new_uuid,
+        )
         if len(self.log.heads) > 1:
             chain.add("merged", None, None, {"heads": list(self.log.heads), "choices": self.choices})
         if head_event:
@@ -469,6 +528,7 @@ class Writer:
     def _write(
         self,
         pieces: Sequence[bytes],
+        archive: bytes | None,
         events: Sequence[Event],
         outcome: Outcome,
         extra: Mapping[str, Sequence[bytes]],
@@ -476,13 +536,14 @@ class Writer:
     ) -> None:
         name = log.file_name(events[0])
         lines = [line(event) for event in events]
+        further = dict(extra) if archive is None else {ARCHIVE: [archive], **extra}
         commit: Commit | None = None
         refused = False
         try:
             try:
                 if self.commits() and self.repository is not None:
                     self.commit_pending()
-                    files = {BACKLOG: pieces, f"{AUDIT}/{name}": lines, **extra}
+                    files = {BACKLOG: pieces, f"{AUDIT}/{name}": lines, **further}
                     commit = self.prepared(files, staged, message(events, self.config["subject_prefix"]))
             except OSError as error:
                 if not is_refusal(error):
@@ -490,7 +551,7 @@ class Writer:
                 refused = True
                 commit = None
             check_interrupt()
-            self._place(pieces, lines, events, name)
+            self._place(pieces, archive, lines, events, name)
             try:
                 if commit is not None:
                     outcome.commit = commit.publish()
@@ -509,7 +570,7 @@ class Writer:
         if waits:
             outcome.pending = True
             try:
-                self.add_pending([BACKLOG, f"{AUDIT}/{name}", *extra])
+                self.add_pending([BACKLOG, f"{AUDIT}/{name}", *further])
             except (OSError, TaskkeepError) as error:
                 # The journal stays, so the next writer finishes this save; a lasting fault may hinder that too.
                 cause = error if isinstance(error, OSError) else OSError(error.details.get("errno"), error.message)
@@ -545,22 +606,32 @@ class Writer:
             {prefix + path: value for path, value in staged.items()},
         )
         try:
-            if unmerged(self.repository, [BACKLOG]):
+            if unmerged(self.repository, [BACKLOG, ARCHIVE]):
                 raise RepositoryBusy("backlog.json is unmerged", hint="Resolve the merge with git first.")
             return commit if commit.prepare() else None
         except BaseException:
             commit.discard()
             raise
 
-    def _place(self, pieces: Sequence[bytes], lines: list[bytes], events: Sequence[Event], name: str) -> None:
-        """Prepare all that needs space, write the intent, put file and event in place, read back."""
+    def _place(
+        self,
+        pieces: Sequence[bytes],
+        archive: bytes | None,
+        lines: list[bytes],
+        events: Sequence[Event],
+        name: str,
+    ) -> None:
+        """Prepare all that needs space, write the intent, put files and event in place, read back."""
         root = self.root
-        new, journal, old = (os.path.join(root.tmp, one) for one in ("backlog", "journal", "old"))
+        parts = self._parts()
+        new, journal, old = parts[:3]
         try:
-            for path in (new, journal, old):
+            for path in parts:
                 remove(path)
             write_new(new, pieces, mode=self.mode)
             write_new(journal, lines)
+            if archive is not None:
+                between = self._prepare_archive(archive)
             day = os.path.join(root.audit, os.path.dirname(name))
             make_folder(root.audit)
             make_folder(day)
@@ -570,19 +641,41 @@ class Writer:
             check_interrupt()
             os.replace(journal, root.journal)
         except OSError as error:
-            for path in (new, journal, old):
+            for path in parts:
                 remove(path)
             raise disk_fault("the change could not be written", error) from error
         try:
             sync_folder(root.local)
             if not self.fresh and self.config["backups.keep"]:
                 self._snapshot(events[0]["timestamp"])
+            if archive is not None and between != self.archive_bytes:
+                os.replace(os.path.join(root.tmp, "archive-between"), root.archive)
+                sync_folder(root.path)
             os.replace(new, root.backlog)
+            if archive is not None and between != archive:
+                sync_folder(root.path)
+                link_or_copy(os.path.join(root.tmp, "archive-new"), os.path.join(root.tmp, "archive-last"))
+                os.replace(os.path.join(root.tmp, "archive-last"), root.archive)
             sync_folder(root.path)
             self._enter_log(root.journal, name)
-            self._read_back(pieces, lines, name)
+            self._read_back(pieces, archive, lines, name)
         except (OSError, TaskkeepError) as error:
             self._take_back(name, events, error)
+
+    def _parts(self) -> list[str]:
+        """The files in which a save lies ready: backlog, journal, the old backlog, then those of the archive."""
+        names = ("backlog", "journal", "old", "archive-old", "archive-new", "archive-between", "archive-last")
+        return [os.path.join(self.root.tmp, name) for name in names]
+
+    def _prepare_archive(self, archive: bytes) -> bytes:
+        """Lay the archive's old and new state ready; returns what stands there in between. Raises OSError."""
+        tmp, between = self.root.tmp, self._between(archive)
+        if self.archive_bytes is not None:
+            link_or_copy(self.root.archive, os.path.join(tmp, "archive-old"))
+        write_new(os.path.join(tmp, "archive-new"), [archive], mode=self.mode)
+        write_new(os.path.join(tmp, "archive-between"), [between], mode=self.mode)
+        sync_folder(tmp)
+        return between
 
     def _enter_log(self, path: str, name: str) -> None:
         target = os.path.join(self.root.audit, name)
@@ -597,7 +690,7 @@ class Writer:
         with contextlib.suppress(FileExistsError):
             link_or_copy(self.root.backlog, path)
 
-    def _read_back(self, pieces: Sequence[bytes], lines: list[bytes], name: str) -> None:
+    def _read_back(self, pieces: Sequence[bytes], archive: bytes | None, lines: list[bytes], name: str) -> None:
         found, at = read(self.root.backlog)[0], 0
         for piece in pieces:
             if not found.startswith(piece, at):
@@ -605,6 +698,8 @@ class Writer:
             at += len(piece)
         if at != len(found) or at != sum(map(len, pieces)):
             raise DiskFault("backlog.json does not hold what was written; nothing was changed")
+        if archive is not None and read(self.root.archive)[0] != archive:
+            raise DiskFault("backlog.archive.json does not hold what was written; nothing was changed")
         if read(os.path.join(self.root.audit, name))[0] != b"".join(lines):
             raise DiskFault("the log does not hold what was written; nothing was changed")
 
@@ -621,13 +716,18 @@ class Writer:
             elif os.path.exists(old) and os.path.exists(root.journal):
                 # Where old and live file are one inode rename does nothing, which is right.
                 os.replace(old, root.backlog)
+            if _moves_archive(events[0]) and os.path.exists(root.journal):
+                if self.archive_bytes is None:
+                    remove(root.archive)
+                elif _sha_of(root.archive) != events[0]["archive"]["before"]:
+                    os.replace(os.path.join(root.tmp, "archive-old"), root.archive)
             sync_folder(root.path)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(root.backups, snapshot_name(events[0]["timestamp"])))
             os.unlink(root.journal)
             sync_folder(root.local)
-            for one in ("backlog", "old", "journal"):
-                remove(os.path.join(root.tmp, one))
+            for path in self._parts():
+                remove(path)
         except OSError as second:
             cause = error if isinstance(error, OSError) else second
             raise disk_fault("the change could not be written", cause, uncertain=True) from error
@@ -642,6 +742,9 @@ class Writer:
             if not keep_journal:
                 os.unlink(root.journal)
             remove(os.path.join(root.tmp, "old"))
+            if _moves_archive(events[0]):
+                for path in self._parts():
+                    remove(path)
             snapshot = os.path.join(root.backups, snapshot_name(events[0]["timestamp"]))
             if os.name != "nt":
                 with contextlib.suppress(FileNotFoundError):
@@ -649,7 +752,7 @@ class Writer:
             state.names = log.fingerprint(log.list_files(root))
             state.heads = [events[-1]["hash"]]
             state.after = events[-1]["after"]
-            state.branch_heads = [(state.heads[0], state.after)]
+            state.archive = log.archive_after(events[-1])
             state.count += len(events)
             state.learn_ids(event["task_id"] for event in events if event["task_id"])
             if self.options.key is not None:
@@ -714,6 +817,18 @@ class Writer:
                 commit.discard()
         remove(self.root.pending)
         return made
+
+
+def _moves_archive(event: Event) -> bool:
+    archive = event.get("archive")
+    return archive is not None and archive["before"] != archive["after"]
+
+
+def _sha_of(path: str) -> str | None:
+    try:
+        return sha256(read(path)[0]).hexdigest()
+    except (FileNotFoundError, BacklogUnreadable):
+        return None
 
 
 def missing_backlog() -> BacklogUnreadable:

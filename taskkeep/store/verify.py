@@ -222,25 +222,23 @@ def _check_log(root: Root, findings: Findings) -> list[Event] | None:
 
 def _check_replay(tree: Tree, events: list[Event], findings: Findings) -> None:
     replay = Replay(events)
-    file_tasks = {task["id"]: task for name in (ARCHIVE, BACKLOG) for task in tree.tasks[name] or [] if "id" in task}
+    live, archived = (
+        {task["id"]: task for task in tree.tasks[name] or [] if "id" in task} for name in (BACKLOG, ARCHIVE)
+    )
     data = tree.bytes.get(BACKLOG, b"")
     found = heads(events)
     by_hash = {event["hash"]: event for event in events}
     mismatch = False
     if len(found) == 1 and by_hash[found[0]]["after"] == sha256(data).hexdigest():
-        live = {task["id"] for task in tree.tasks[BACKLOG] or []}
-        expected = replay.tasks().values()
-        wanted = text.dump(
-            sorted(
-                (t for t in expected if t["id"] in live or not tree.tasks[ARCHIVE]),
-                key=lambda t: str(t["id"]),
-            )
-        )
-        mismatch = wanted != data
+        moved, expected = replay.archived(), sorted(replay.tasks().values(), key=lambda task: str(task["id"]))
+        mismatch = text.dump(task for task in expected if task["uid"] not in moved) != data
+        if moved or ARCHIVE in tree.bytes:
+            there = text.dump(task for task in expected if task["uid"] in moved)
+            mismatch = mismatch or there != tree.bytes.get(ARCHIVE)
     else:
-        if any("uid" not in task for task in file_tasks.values()):
+        if any("uid" not in task for task in (*live.values(), *archived.values())):
             return
-        choices, wrong = reconcile(replay, file_tasks)
+        choices, wrong = reconcile(replay, live, archived)
         for words in wrong[:50]:
             task_id, colon, field = words.partition(": ")
             shown = task_id if colon else words.split(" ")[0]

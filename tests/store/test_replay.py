@@ -26,7 +26,7 @@ IDS = [f"T{number:04d}" for number in range(1, 13)]
 ids = st.sampled_from(IDS)
 words = st.sampled_from(["one", "two", "öäü", 'a "quote"', "{brace}", "line\\n", "✓"])
 labels = st.lists(st.sampled_from(["ci", "ui", "api"]), max_size=3, unique=True)
-scalars = st.sampled_from([0, 2, 1.5, "a", [], [1, None], {"b": 1, "a": {}}, "null", -7])
+scalars = st.sampled_from([0, 1, 1.0, True, False, 2, 1.5, "a", [], [1, None], {"b": 1, "a": {}}, "null", -7])
 edits = st.fixed_dictionaries(
     {},
     optional={
@@ -50,6 +50,7 @@ steps = st.one_of(
     st.tuples(st.just("update"), ids, edits),
     st.tuples(st.just("metadata"), ids, st.dictionaries(st.sampled_from("xyz"), scalars | st.none(), max_size=3)),
     st.tuples(st.just("link"), ids, ids),
+    st.tuples(st.sampled_from(["archive", "bring back"]), ids, st.none()),
 )
 
 
@@ -64,6 +65,10 @@ def take(backlog: Backlog, step: tuple[str, str, Any], now: str, uid: str) -> Ba
             return changes.add_task(backlog, {"title": value}, task_id=task_id, uid=uid, **more)
         if kind == "delete":
             return changes.delete_tasks(backlog, [task_id], unlink=True, **more)
+        if kind == "archive":
+            return backlog.archiving(task_id)
+        if kind == "bring back":
+            return backlog.replacing(backlog.archived[task_id]) if task_id in backlog.archived else backlog
         if kind == "note":
             return changes.add_note(backlog, task_id, value, **more)
         if kind == "status":
@@ -121,10 +126,19 @@ class History:
     def text(self) -> bytes:
         return text.dump(self.backlog.tasks.values())
 
+    @property
+    def archive(self) -> bytes:
+        return text.dump(self.backlog.archived.values())
 
-def replayed(events: list[Event]) -> bytes:
-    tasks = Replay(causal_order(events)).tasks().values()
-    return text.dump(sorted(tasks, key=lambda task: str(task["id"])))
+
+def replayed(events: list[Event]) -> tuple[bytes, bytes]:
+    """The backlog and the archive that *events* tell of."""
+    replay = Replay(causal_order(events))
+    tasks, away = sorted(replay.tasks().values(), key=lambda task: str(task["id"])), replay.archived()
+    return (
+        text.dump(task for task in tasks if task["uid"] not in away),
+        text.dump(task for task in tasks if task["uid"] in away),
+    )
 
 
 @settings(max_examples=150, deadline=None)
@@ -138,7 +152,7 @@ def test_replaying_the_log_gives_the_backlog_byte_for_byte(requests: list[Any], 
     shuffled = list(history.events)
     random.shuffle(shuffled)
 
-    assert replayed(shuffled) == history.text
+    assert replayed(shuffled) == (history.text, history.archive)
     assert causal_order(shuffled) == history.events
     assert all(event["hash"] == event_hash(event) for event in history.events)
     assert len(heads(history.events)) == bool(history.events)
@@ -200,22 +214,29 @@ def test_what_git_merges_as_text_the_two_logs_allow(
     left, right = history.branch(), history.branch()
     left.do(*ours)
     right.do(*theirs)
-    for name, side in (("base", history), ("ours", left), ("theirs", right)):
-        (tmp_path / name).write_bytes(side.text)
-    merged = subprocess.run(
-        ["git", "merge-file", "-p", "ours", "base", "theirs"], cwd=tmp_path, capture_output=True, check=False
-    )
-    if merged.returncode:
+    merged = [git_merged(tmp_path, *(side.text for side in (history, left, right)))]
+    merged += [git_merged(tmp_path, *(side.archive for side in (history, left, right)))]
+    if None in merged:
         return
-    tasks = text.parse(merged.stdout)
-    if len({task["id"] for task in tasks}) != len(tasks):
-        return
+    lists = [text.parse(data) for data in merged if data is not None]
+    live, archived = ({task["id"]: task for task in tasks} for tasks in lists)
+    if [len(live), len(archived)] != list(map(len, lists)):
+        return  # one id drawn twice
     events = causal_order([*left.events, *right.events])
 
-    _, wrong = reconcile(Replay(events), {task["id"]: task for task in tasks})
+    _, wrong = reconcile(Replay(events), live, archived)
 
     assert wrong == []
-    assert text.dump(tasks) == merged.stdout
+    assert [text.dump(live.values()), text.dump(archived.values())] == merged
+
+
+def git_merged(folder: Path, base: bytes, ours: bytes, theirs: bytes) -> bytes | None:
+    """What git makes of three versions of a file; None where it finds a conflict."""
+    for name, data in (("base", base), ("ours", ours), ("theirs", theirs)):
+        (folder / name).write_bytes(data)
+    command = ["git", "merge-file", "-p", "ours", "base", "theirs"]
+    answer = subprocess.run(command, cwd=folder, capture_output=True, check=False)
+    return None if answer.returncode else answer.stdout
 
 
 @settings(max_examples=100, deadline=None)
