@@ -669,15 +669,15 @@ def _shaped(tasks: list[Task], name: str) -> dict[str, Task]:
     """Return tasks by id. Raises InvalidField, BacklogUnreadable for what is not shaped as version 1."""
     from taskkeep.backlog.shape import quick_ok
 
-    found: dict[str, Task] = {}
-    for task in tasks:
-        if not quick_ok(task):
-            from taskkeep.store.validate import check_tasks
+    if not all(map(quick_ok, tasks)):
+        from taskkeep.store.validate import check_tasks
 
-            check_tasks([task], unknown_fields=True)
-        if task["id"] in found:
-            raise BacklogUnreadable("duplicate_id", f"{name} holds {task['id']} twice", task_id=task["id"])
-        found[task["id"]] = task
+        check_tasks(tasks, unknown_fields=True)
+    found = {task["id"]: task for task in tasks}
+    if len(found) < len(tasks):
+        from taskkeep.store.validate import refuse_double_ids
+
+        refuse_double_ids(tasks, name)
     return found
 
 

@@ -116,6 +116,7 @@ class Commit:
         self.head = Head(None, None)
         self.warnings: list[str] = []
         self._blobs: dict[str, str | None] = {}
+        self._staged_blobs: dict[str, str | None] = {}
         self._store = ObjectStore(repository)
         self._index = os.path.join(repository.git_dir, "index")
         self._copy = os.path.join(repository.git_dir, f"{token}.index")
@@ -140,12 +141,6 @@ class Commit:
         write_new(self._token_file_fresh(), [self._mark], mode=0o600)
         self._copy_index()
         return True
-
-    @property
-    def _staged_blobs(self) -> dict[str, str | None]:
-        if not hasattr(self, "_staged_cache"):
-            self._staged_cache: dict[str, str | None] = {}
-        return self._staged_cache
 
     def _token_file_fresh(self) -> str:
         remove(self._token_file)

@@ -7,23 +7,34 @@ import re
 from typing import TYPE_CHECKING
 
 from taskkeep.errors import BacklogLocked, NoIdentity, TaskkeepError
+from taskkeep.store import log
 from taskkeep.store.commit import refuse_obstacles, token_of
-from taskkeep.store.files import remove
 from taskkeep.store.git import OLDEST, repository_of, run
 from taskkeep.store.lock import writer_lock
+from taskkeep.store.pack import KEPT, pack_old
+from taskkeep.store.save import Options, writing
 from taskkeep.store.setup import BEGIN
 from taskkeep.store.verify import Findings, Verdict
 
 if TYPE_CHECKING:
+    from taskkeep.store.git import Repository
     from taskkeep.store.layout import Root
+
+WORTH_PACKING = 100  # loose objects from which on --fix repacks
+MANY_OBJECTS = 5000  # from which on it is a finding; git's own gc wakes at about 6,700
 
 
 def doctor(root: Root, *, fix: bool = False) -> Verdict:
-    """Check the surroundings; with *fix* remove stale temporary files, under the lock."""
+    """Check the surroundings; with *fix* mend first: stale files, a log of many files, many loose objects.
+
+    Raises what a writer raises, with *fix*.
+    """
     findings = Findings()
     checked: dict[str, object] = {}
+    if fix:
+        checked["fixed"] = tidy(root)
     _check_git(root, findings, checked)
-    _check_lock(root, findings, fix=fix)
+    _check_lock(root, findings)
     if os.path.exists(root.journal):
         findings.add(
             "interrupted",
@@ -46,7 +57,49 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
         "backups": _size(root.backups),
         "cache": _size(root.cache) + _size(root.joined),
     }
+    _check_growth(checked, findings)
     return Verdict(not findings.list, findings.list, checked)
+
+
+def tidy(root: Root) -> list[str]:
+    """Settle what a crash left, pack old files of the log, repack git's loose objects; returns what was done."""
+    done: list[str] = []
+    with writing(root, Options()) as writer:  # which clears what is stale
+        done += writer.warnings
+        if pack_old(writer, limit=KEPT, kept=KEPT):
+            done.append("packed old files of the log")
+            writer.log = log.load(root)
+        repository = writer.repository
+        if repository is not None and _loose(repository.common)[0] > WORTH_PACKING:
+            done.append(_repack(repository))
+    return done
+
+
+def _repack(repository: Repository) -> str:
+    """Put loose objects into one pack, unless another git is at work; --window=1 since versions of one file
+    follow one another, and the depth saves what a wider window would."""
+    busy = [name for name in ("index.lock", "HEAD.lock", "gc.pid", "packed-refs.lock", "shallow.lock")
+            if os.path.exists(os.path.join(repository.common, name))]  # fmt: skip
+    if busy:
+        return f"did not repack: another git is at work ({busy[0]})"
+    before, size = _loose(repository.common)
+    answer = repository.run("repack", "-d", "-q", "--window=1", "--depth=200")
+    if answer.status:
+        return f"could not repack: {answer.trouble}"
+    left, after = _loose(repository.common)
+    return f"repacked {before - left} loose objects, {(size - after) >> 10} KiB"
+
+
+def _check_growth(checked: dict[str, object], findings: Findings) -> None:
+    loose = checked.get("loose_objects", 0)
+    if isinstance(loose, int) and loose > MANY_OBJECTS:
+        findings.add(
+            "growth",
+            f"git keeps {loose} loose objects here",
+            severity="warning",
+            file=None,
+            hint="'taskkeep doctor --fix' packs them; 'taskkeep archive' keeps each save small.",
+        )
 
 
 def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> None:
@@ -67,7 +120,7 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
                 hint="Run 'git init' here.",
             )
             return
-        checked["loose_objects"] = _loose(repository.common)
+        checked["loose_objects"], checked["loose_bytes"] = _loose(repository.common)
         try:
             refuse_obstacles(repository)
         except NoIdentity as error:
@@ -109,23 +162,20 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
         )
 
 
-def _check_lock(root: Root, findings: Findings, *, fix: bool) -> None:
+def _check_lock(root: Root, findings: Findings) -> None:
     if not os.path.isdir(root.local) or not os.access(root.local, os.W_OK):
         return
     try:
         with writer_lock(root.lock, wait=0):
             if not os.path.exists(root.journal) and os.path.isdir(root.tmp):
                 for name in sorted(os.listdir(root.tmp)):
-                    if fix:
-                        remove(os.path.join(root.tmp, name))
-                    else:
-                        findings.add(
-                            "leftover",
-                            f".taskkeep/local/tmp/{name} is stale",
-                            severity="warning",
-                            file=None,
-                            hint="The next command that writes removes it.",
-                        )
+                    findings.add(
+                        "leftover",
+                        f".taskkeep/local/tmp/{name} is stale",
+                        severity="warning",
+                        file=None,
+                        hint="The next command that writes removes it.",
+                    )
     except BacklogLocked as error:
         findings.add(error.code, error.message, severity="warning", file=None, hint=error.hint)
     except TaskkeepError as error:
@@ -142,6 +192,13 @@ def _size(path: str) -> int:
         return 0
 
 
-def _loose(common: str) -> int:
+def _loose(common: str) -> tuple[int, int]:
+    """How many loose objects there are, and their bytes."""
     objects = os.path.join(common, "objects")
-    return sum(len(os.listdir(os.path.join(objects, name))) for name in os.listdir(objects) if len(name) == 2)
+    count = size = 0
+    for name in os.listdir(objects):
+        if len(name) == 2:
+            with os.scandir(os.path.join(objects, name)) as entries:
+                for entry in entries:
+                    count, size = count + 1, size + entry.stat().st_size
+    return count, size

@@ -27,9 +27,9 @@ def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> bool:
     Two branches that pack the same files make the same pack. Raises OSError, TaskkeepError.
     """
     loose = [name for name in log.list_files(writer.root) if "/" in name]
-    if len(loose) <= limit or writer.pending_paths():
+    old = loose[: max(len(loose) - kept, 0)]
+    if len(loose) <= limit or not old or writer.pending_paths():
         return False
-    old = loose[:-kept] if kept else loose
     root = writer.root
     data = b"".join(read(os.path.join(root.audit, name))[0] for name in old)
     pack = f"pack-{sha256(data).hexdigest()}.jsonl"
@@ -51,6 +51,11 @@ def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> bool:
         raise
     _finish(writer, old)
     return True
+
+
+def limit_for(source: str) -> int:
+    """The number of loose files that a save of this *source* leaves: `archive` is the occasion for tidying."""
+    return KEPT if source == "archive" else LIMIT
 
 
 def settle(writer: Writer) -> None:

@@ -758,17 +758,17 @@ class Writer:
             if self.options.key is not None:
                 state.keys.setdefault(self.options.key, events[0]["hash"])
             log.append_joined(root, state, lines)
-            self._pack()
+            self._pack(pack.limit_for(events[0]["source"]))
             note_checked(root)
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
 
-    def _pack(self) -> None:
-        if os.path.exists(self.root.journal) or int(self.log.names.partition(":")[0]) <= pack.LIMIT:
+    def _pack(self, limit: int) -> None:
+        if os.path.exists(self.root.journal) or int(self.log.names.partition(":")[0]) <= limit:
             return
         try:
-            if pack.pack_old(self):
+            if pack.pack_old(self, limit=limit):
                 self.log.names = log.fingerprint(log.list_files(self.root))
                 log.save_record(self.root, self.log)
         except TaskkeepError as error:

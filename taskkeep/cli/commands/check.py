@@ -1,11 +1,13 @@
 """verify, recover and doctor: is everything there, and is the ground firm?"""
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
 from taskkeep.cli.app import Reader, Writer, new_app
 from taskkeep.cli.call import call_of
+from taskkeep.cli.output import shown
 
 app = new_app()
 
@@ -43,4 +45,20 @@ def doctor(
     Exit 1 with findings.
     """
     call = call_of(ctx)
-    return call.output.verdict(call.project.doctor(fix=fix))
+    verdict = call.project.doctor(fix=fix)
+    if not call.output.is_json and not call.quiet:
+        call.output.text("".join(_lines(verdict.checked)))
+    return call.output.verdict(verdict)
+
+
+def _lines(checked: dict[str, Any]) -> Iterator[str]:
+    for done in checked.get("fixed", ()):
+        yield f"fixed: {shown(done)}\n"
+    for name, size in checked["sizes"].items():
+        yield f"{name}: {_size(size)}\n"
+    if "loose_objects" in checked:
+        yield f"loose git objects: {checked['loose_objects']}, {_size(checked['loose_bytes'])}\n"
+
+
+def _size(count: int) -> str:
+    return f"{count} bytes" if count < 10_000 else f"{count / 1000:,.0f} kB"
