@@ -1,0 +1,50 @@
+"""Commits are signed where the user's git says so, with a real key."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskkeep
+
+pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen to sign with")
+
+
+@pytest.fixture
+def key(kit: Any, tmp_path: Path) -> Path:
+    """The private half of a key that the repository signs with."""
+    path = tmp_path / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(path)], check=True)
+    (tmp_path / "allowed").write_text(f"ada@example.invalid {path.with_suffix('.pub').read_text()}")
+    for name, value in {
+        "gpg.format": "ssh",
+        "user.signingKey": f"{path}.pub",
+        "gpg.ssh.allowedSignersFile": str(tmp_path / "allowed"),
+        "commit.gpgSign": "true",
+    }.items():
+        kit.git("config", name, value)
+    return path
+
+
+@pytest.mark.usefixtures("key")
+def test_a_save_is_signed_like_any_commit(kit: Any) -> None:
+    kit.project.add("signed")
+
+    assert kit.git("log", "-1", "--format=%G?").strip() == "G"
+    kit.assert_sound()
+
+
+def test_a_key_that_is_gone_takes_the_change_back(kit: Any, key: Path) -> None:
+    key.unlink()
+    before, head = kit.files(), kit.head()
+
+    with pytest.raises(taskkeep.Outside) as failed:
+        kit.project.add("unsigned")
+
+    assert failed.value.code == "commit_failed"
+    assert (kit.files(), kit.head()) == (before, head)
+    kit.assert_sound()
