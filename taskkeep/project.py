@@ -247,7 +247,7 @@ class Project:
     def actor(self) -> str:
         """Return who acts here: TASKKEEP_ACTOR, else git's user."""
         from taskkeep.store.git import repository_of
-        from taskkeep.store.save import default_actor
+        from taskkeep.store.surroundings import default_actor
 
         if os.environ.get("TASKKEEP_ACTOR", "").strip():
             return default_actor(None)
@@ -595,6 +595,7 @@ class Project:
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
         from taskkeep.errors import TaskkeepError
+        from taskkeep.store import pending
         from taskkeep.store.save import writing
 
         asked = _options(options)
@@ -606,13 +607,13 @@ class Project:
             except BacklogUnreadable as error:
                 writer.warnings.append(f"{error.message}; it is left alone")
             made = None
-            waits = bool(writer.pending_paths())
+            waits = bool(pending.waiting(self.root))
             if waits and writer.repository is not None and not asked.dry_run and asked.commit is not False:
                 from taskkeep.store.commit import refuse_obstacles
 
                 try:
                     refuse_obstacles(writer.repository)
-                    made = writer.commit_pending()
+                    made = pending.commit(writer)
                     waits = False
                 except (OSError, TaskkeepError) as error:
                     writer.warnings.append(f"the commit still waits: {error}")
@@ -682,11 +683,9 @@ def _shaped(tasks: list[Task], name: str) -> dict[str, Task]:
 
 
 def _now() -> str:
-    import time
+    from taskkeep.store.surroundings import now_text
 
-    from taskkeep.backlog.times import to_text
-
-    return to_text(time.time_ns() // 1000)
+    return now_text()
 
 
 def _today() -> str:

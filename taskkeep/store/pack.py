@@ -11,6 +11,7 @@ from taskkeep.errors import TaskkeepError
 from taskkeep.store import log
 from taskkeep.store.files import read, remove, replace, sync_folder
 from taskkeep.store.layout import AUDIT
+from taskkeep.store.pending import waiting
 
 if TYPE_CHECKING:
     from taskkeep.store.save import Writer
@@ -28,7 +29,7 @@ def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> bool:
     """
     loose = [name for name in log.list_files(writer.root) if "/" in name]
     old = loose[: max(len(loose) - kept, 0)]
-    if len(loose) <= limit or not old or writer.pending_paths():
+    if len(loose) <= limit or not old or waiting(writer.root):
         return False
     root = writer.root
     data = b"".join(read(os.path.join(root.audit, name))[0] for name in old)
@@ -40,12 +41,7 @@ def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> bool:
         if writer.commits():
             gone = {f"{AUDIT}/{name}": None for name in old}
             note = f"{writer.config['subject_prefix']}taskkeep: pack {len(old)} files of the log\n"
-            commit = writer.prepared({f"{AUDIT}/{pack}": [data], **gone}, {}, note)
-            if commit is not None:
-                try:
-                    commit.publish()
-                finally:
-                    commit.discard()
+            writer.commit({f"{AUDIT}/{pack}": [data], **gone}, note)
     except (OSError, TaskkeepError):
         _take_back(writer, pack)
         raise

@@ -1,0 +1,139 @@
+"""What an interrupted save left: the journal names it, and it alone is finished or taken back, aloud."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from typing import TYPE_CHECKING
+
+from taskkeep.backlog.events import Chain, Request, event_hash, line
+from taskkeep.backlog.replay import heads
+from taskkeep.store import log, pending
+from taskkeep.store.files import read, remove, sync_folder, write_new
+from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+from taskkeep.store.placement import enter_log, moves_archive, sha_of, snapshot_name
+from taskkeep.store.surroundings import new_uuid, now_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from taskkeep.backlog.events import Event
+    from taskkeep.store.layout import Root
+    from taskkeep.store.save import Writer
+
+
+def settle(writer: Writer) -> None:
+    """Finish or take back the save that the journal names; nothing else is ever repaired."""
+    root = writer.root
+    try:
+        data, _ = read(root.journal)
+    except FileNotFoundError:
+        return
+    try:
+        events: list[Event] = [json.loads(row) for row in data.splitlines()]
+        if not events or any(event["hash"] != event_hash(event) for event in events):
+            raise ValueError("not the events that were written")
+    except (ValueError, KeyError, TypeError):
+        aside = os.path.join(root.local, f"journal.damaged-{time.time_ns()}")
+        os.replace(root.journal, aside)
+        writer.warnings.append(f"the journal was damaged and is kept as {os.path.basename(aside)}")
+        return
+    first = events[0]
+    name = log.file_name(first)
+    path = os.path.join(root.audit, name)
+    linked = os.path.exists(path)
+    sha = sha_of(root.backlog)
+    committed = linked and writer.is_committed(f"{AUDIT}/{name}")
+    what = f"{first['event_type'].replace('_', ' ')} {first['task_id'] or ''} by {first['actor']}".replace("  ", " ")
+    outcome = None
+    if linked and committed:
+        pass
+    elif sha == first["after"] or (linked and sha != first["before"]):
+        if not linked:
+            enter_log(root, root.journal, name)
+        pending.note(writer, _paths_of(root, events, name))
+        outcome = "finished"
+        writer.warnings.append(f"finished a save that was cut short: {what}")
+    else:
+        if linked:
+            os.unlink(path)
+            sync_folder(os.path.dirname(path))
+        outcome = "taken_back"
+        writer.warnings.append(f"took back a save that was cut short: {what}; run it again if you still want it")
+    if outcome:
+        _settle_archive(writer, first, outcome)
+    _settle_snapshot(root, first, outcome == "taken_back")
+    if outcome and sha == (first["after"] if outcome == "finished" else first["before"]):
+        _note_recovery(writer, events, outcome, sha)
+    os.unlink(root.journal)
+    sync_folder(root.local)
+
+
+def _paths_of(root: Root, events: Sequence[Event], name: str) -> list[str]:
+    paths = [BACKLOG, f"{AUDIT}/{name}"]
+    if moves_archive(events[0]):
+        paths.append(ARCHIVE)
+    if events[0]["event_type"] == "backlog_initialised":
+        paths += [p for p in events[0]["details"].get("files", ()) if os.path.exists(root.in_root(p))]
+    return paths
+
+
+def _note_recovery(writer: Writer, events: Sequence[Event], outcome: str, sha: str | None) -> None:
+    """Log what was done with the interrupted save, so that who and why are not lost."""
+    before = log.read_all(writer.root)
+    found = heads(before)
+    now = now_text()
+    first = events[0]
+    request = Request(
+        txn=new_uuid(),
+        actor=writer.actor(),
+        now=now,
+        source="recovery",
+        why=first["why"],
+        key=None,
+        digest=None,
+    )
+    archive = sha_of(writer.root.archive)
+    chain = Chain(request, before=sha, after=sha or "", archive=(archive, archive), heads=found, new_id=new_uuid)
+    saves = [{"event_type": e["event_type"], "task_id": e["task_id"], "actor": e["actor"]} for e in events[:20]]
+    chain.add("recovered", None, None, {"outcome": outcome, "txn": first["txn"], "events": saves})
+    name = log.file_name(chain.events[0])
+    tmp = os.path.join(writer.root.tmp, "recovered")
+    remove(tmp)
+    write_new(tmp, [line(event) for event in chain.events])
+    # Noted first: a crash in between leaves a note of nothing, which is dropped, and no event without a note.
+    pending.note(writer, [f"{AUDIT}/{name}"])
+    enter_log(writer.root, tmp, name)
+    remove(tmp)
+
+
+def _settle_archive(writer: Writer, first: Event, outcome: str) -> None:
+    """Bring the archive to where the backlog is; both of its states lie ready since before the journal."""
+    if not moves_archive(first):
+        return
+    wanted = first["archive"]["after" if outcome == "finished" else "before"]
+    if sha_of(writer.root.archive) == wanted:
+        return
+    if wanted is None:
+        remove(writer.root.archive)
+    else:
+        part = os.path.join(writer.root.tmp, "archive-new" if outcome == "finished" else "archive-old")
+        if sha_of(part) != wanted:
+            writer.warnings.append("the archive could not be brought to the same state: see 'taskkeep verify'")
+            return
+        os.replace(part, writer.root.archive)
+    sync_folder(writer.root.path)
+
+
+def _settle_snapshot(root: Root, first: Event, taken_back: bool) -> None:
+    path = os.path.join(root.backups, snapshot_name(first["timestamp"]))
+    try:
+        found = os.lstat(path)
+    except OSError:
+        return
+    # Cut short before the replacement it is the live file itself, under a second name.
+    if taken_back or (os.path.exists(root.backlog) and os.path.samestat(found, os.stat(root.backlog))):
+        remove(path)
+    elif os.name != "nt":
+        os.chmod(path, 0o600)

@@ -1,0 +1,42 @@
+"""What a save takes from its surroundings: the time, chance, and who acts."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+from taskkeep.backlog.times import to_text
+
+if TYPE_CHECKING:
+    from taskkeep.store.git import Repository
+
+
+def random_bits(count: int) -> int:
+    """A random number of *count* bits from the system, without the import of secrets."""
+    return int.from_bytes(os.urandom((count + 7) // 8)) >> (-count % 8)
+
+
+def new_uuid() -> str:
+    """A random UUID, version 4, without the import of uuid."""
+    raw = bytearray(os.urandom(16))
+    raw[6] = raw[6] & 0x0F | 0x40
+    raw[8] = raw[8] & 0x3F | 0x80
+    digits = raw.hex()
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+
+
+def default_actor(repository: Repository | None) -> str:
+    """TASKKEEP_ACTOR, else git's user, else the login name."""
+    if actor := os.environ.get("TASKKEEP_ACTOR", "").strip():
+        return actor
+    if repository is not None:
+        name = os.environ.get("GIT_AUTHOR_NAME") or repository.config.get("user.name")
+        if name:
+            return name
+    return os.environ.get("USER") or os.environ.get("USERNAME") or "unknown"
+
+
+def now_text() -> str:
+    """The time now, as events and tasks carry it."""
+    return to_text(time.time_ns() // 1000)
