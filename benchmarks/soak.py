@@ -1,0 +1,223 @@
+"""A soak: several processes change one backlog at once, are killed, and their clocks jump; nothing may be lost.
+
+    python benchmarks/soak.py --minutes 1 --processes 8 --seed 7
+
+Each worker keeps a ledger of what the program acknowledged. In the end the backlog must hold all of it,
+`verify` and `git fsck` must find nothing, and nothing may be left lying around. Prints the seed, the
+counts, and how long changes took at the start and at the end. Exit 0: nothing bad.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+# The installed program, with a clock that is off by so many microseconds.
+PROGRAM = """
+import sys, time
+real, off = time.time_ns, int(sys.argv.pop(1))
+time.time_ns = lambda: real() + off * 1000
+from taskkeep.cli.main import main
+main()
+"""
+YEAR = 365 * 86_400 * 1_000_000
+CLOCKS = (0, 0, 0, 0, 10 * YEAR, -10 * YEAR, 3_000_000, -3_000_000)
+FINE = {0, 3, 5, 6}  # done; gone meanwhile; refused by a rule; busy
+SETTLED = 8  # changes that a worker makes before it looks for tasks to change
+
+
+class Backlog:
+    """The program, run in one folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def run(self, *args: str, clock: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", PROGRAM, str(clock), *args]
+        return subprocess.run(command, cwd=self.folder, capture_output=True, text=True, check=False)
+
+    def answer(self, *args: str) -> Any:
+        done = self.run(*args, "--json")
+        if done.returncode:
+            raise SystemExit(f"{args}: {done.returncode} {done.stderr}")
+        return json.loads(done.stdout)
+
+    def git(self, *args: str) -> str:
+        return subprocess.run(["git", *args], cwd=self.folder, capture_output=True, text=True, check=True).stdout
+
+
+# -- one worker --------------------------------------------------------------------------
+
+
+def work(folder: Path, ledger: Path, seed: int, name: str) -> None:
+    """Change the backlog until killed; each change is written to *ledger* before it is tried and after."""
+    backlog, chance = Backlog(folder), random.Random(seed)
+    with ledger.open("a", encoding="utf-8") as file:
+        known: list[str] = []
+        number = 0
+        while True:
+            number += 1
+            known = (
+                known if number % SETTLED else [task["id"] for task in backlog.answer("list", "--limit", "0")["tasks"]]
+            )
+            kind, args = _step(chance, known, f"{name}-{seed}-{number}")
+            began = time.monotonic()
+            file.write(json.dumps({"try": kind, "args": args}) + "\n")
+            file.flush()
+            done = backlog.run(*args, "--json", "--actor", name, "--wait", "60", clock=chance.choice(CLOCKS))
+            took = time.monotonic() - began
+            answer = json.loads(done.stdout) if done.returncode == 0 else done.stderr[:400]
+            row = {"done": kind, "args": args, "exit": done.returncode, "took": took, "answer": answer}
+            file.write(json.dumps(row) + "\n")
+            file.flush()
+
+
+def _step(chance: random.Random, known: list[str], word: str) -> tuple[str, list[str]]:
+    kind = chance.choices(
+        ["add", "note", "title", "status", "delete", "archive"], [30, 30, 20, 14, 5, 1] if known else [1, 0, 0, 0, 0, 0]
+    )[0]
+    task = chance.choice(known) if known else ""
+    return kind, {
+        "add": ["add", word, "--label", "soak"],
+        "note": ["note", task, word],
+        "title": ["update", task, "--title", word],
+        "status": ["update", task, "--status", chance.choice(["todo", "in_progress", "review", "done"])],
+        "delete": ["delete", task, "--why", word],
+        "archive": ["archive", "--older-than", "0d"],
+    }[kind]
+
+
+# -- all workers -------------------------------------------------------------------------
+
+
+def soak(folder: Path, *, processes: int, seconds: float, seed: int) -> list[Path]:
+    """Run the workers, kill one now and then, and return their ledgers."""
+    chance, stop = random.Random(seed), time.monotonic() + seconds
+    ledgers = [folder.parent / f"worker-{number}.jsonl" for number in range(processes)]
+    with contextlib.ExitStack() as held:
+        workers = [held.enter_context(_worker(folder, ledger, chance)) for ledger in ledgers]
+        while time.monotonic() < stop:
+            time.sleep(chance.uniform(0.1, 1.5))
+            number = chance.randrange(processes)
+            _kill(workers[number])
+            workers[number] = held.enter_context(_worker(folder, ledgers[number], chance))
+    return ledgers
+
+
+@contextlib.contextmanager
+def _worker(folder: Path, ledger: Path, chance: random.Random) -> Iterator[subprocess.Popen[bytes]]:
+    command = [sys.executable, __file__, "--worker", str(folder), str(ledger), str(chance.randrange(10**9))]
+    process = subprocess.Popen(command, start_new_session=True)
+    try:
+        yield process
+    finally:
+        _kill(process)
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """The worker with the program that it runs, and git below that, at whatever instruction."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+# -- the judgement -----------------------------------------------------------------------
+
+
+def judge(backlog: Backlog, ledgers: list[Path]) -> tuple[list[str], dict[str, Any]]:
+    """Return what is wrong, and the figures."""
+    bad: list[str] = []
+    rows = [json.loads(line) for ledger in ledgers for line in ledger.read_text().splitlines() if line.endswith("}")]
+    done = [row for row in rows if "done" in row]
+    for row in done:
+        if row["exit"] not in FINE:
+            bad.append(f"{row['args'][:2]} ended with {row['exit']}: {row['answer']}")
+    kept = [row for row in done if row["exit"] == 0]
+    backlog.run("recover")
+    everything = backlog.answer("list", "--all", "--archived", "--limit", "0")["tasks"]
+    titles = {task["id"]: task for task in everything}
+    # A change that was killed before it could be acknowledged may have happened.
+    tried_deletes = {row["args"][1] for row in rows if row.get("try") == "delete"}
+    for row in kept:
+        if row["done"] == "add" and (task_id := row["answer"]["task"]["id"]) not in titles | dict.fromkeys(
+            tried_deletes
+        ):
+            bad.append(f"{task_id} was added and is gone")
+        if row["done"] == "note" and row["args"][1] in titles:
+            found = [note["text"] for note in titles[row["args"][1]].get("notes", ())]
+            bad += [f"a note of {row['args'][1]} is gone: {text}" for text in row["args"][2:] if text not in found]
+        if row["done"] == "delete" and row["args"][1] in titles:
+            bad.append(f"{row['args'][1]} was deleted and is there")
+    if len({task["uid"] for task in everything}) != len(everything):
+        bad.append("a uid is given twice")
+    events = backlog.answer("log", "--limit", "0")["events"]
+    known = {event["event_id"] for event in events}
+    bad += [f"event {name} is gone" for row in kept for name in row["answer"]["events"] if name not in known]
+    verdict = json.loads(backlog.run("verify", "--json").stdout)
+    bad += [f"verify: {finding['code']}: {finding['message']}" for finding in verdict["findings"]]
+    if broken := backlog.git("fsck", "--strict", "--no-dangling").strip():
+        bad.append(f"git fsck: {broken[:200]}")
+    if dirty := backlog.git("status", "--porcelain").strip():
+        bad.append(f"git status: {dirty[:200]}")
+    for place in (".taskkeep/local/tmp", ".taskkeep/local/journal", ".git/index.lock", ".git/HEAD.lock"):
+        path = backlog.folder / place
+        if (path.is_dir() and list(path.iterdir())) or path.is_file():
+            bad.append(f"left lying around: {place}")
+    tenth = max(1, len(kept) // 10)
+    times = [row["took"] for row in kept if row["done"] != "archive" and row["answer"]["changed"]]
+    return bad, {
+        "acknowledged": dict(Counter(row["done"] for row in kept)),
+        "refused": dict(Counter(row["exit"] for row in done if row["exit"])),
+        "killed under way": sum("try" in row for row in rows) - len(done),
+        "tasks": len(everything),
+        "events": len(events),
+        "median seconds, first tenth": round(median(times[:tenth]), 3),
+        "median seconds, last tenth": round(median(times[-tenth:]), 3),
+    }
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--minutes", type=float, default=1.0)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--keep", action="store_true", help="leave the folder there")
+    parser.add_argument("--worker", nargs=3, help=argparse.SUPPRESS)
+    asked = parser.parse_args()
+    if asked.worker:
+        folder, ledger, seed = asked.worker
+        work(Path(folder), Path(ledger), int(seed), Path(ledger).stem)
+    with contextlib.ExitStack() as held:
+        scratch = Path(tempfile.mkdtemp() if asked.keep else held.enter_context(tempfile.TemporaryDirectory()))
+        backlog = Backlog(scratch / "repository")
+        backlog.folder.mkdir()
+        backlog.git("init", "-q")
+        backlog.git("config", "user.name", "Soak")
+        backlog.git("config", "user.email", "soak@example.invalid")
+        backlog.answer("init")
+        print(f"seed {asked.seed}, {asked.processes} processes, {asked.minutes:g} minutes, {scratch}", flush=True)
+        ledgers = soak(backlog.folder, processes=asked.processes, seconds=asked.minutes * 60, seed=asked.seed)
+        bad, figures = judge(backlog, ledgers)
+    for name, value in figures.items():
+        print(f"{name}: {value}")
+    for line in bad:
+        print(f"BAD {line}")
+    print(f"{len(bad)} bad")
+    return bool(bad)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
