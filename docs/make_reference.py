@@ -25,7 +25,7 @@ MEANINGS = {
     "schema": "backlog.json is not shaped as version 1 says.",
     "unreadable": "backlog.json is no JSON, no UTF-8, no plain file, or too large.",
 }
-TOML_TYPES: dict[type, str] = {bool: "`true` `false`", str: "text", int: "a number", list: "a list"}
+TOML_TYPES: dict[type, str] = {bool: "`true` `false`", str: "text", int: "a number", list: "a list", dict: "a table"}
 BLOCK = re.compile(r"(<!-- generated: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
 
 

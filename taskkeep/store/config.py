@@ -24,6 +24,8 @@ KEYS: dict[str, Key] = {
     "ids": Key("random", ("random", "sequential"), "taskkeep.store.save", "how new ids are drawn"),
     "commit": Key(True, bool, "taskkeep.store.save", "whether each save is committed to git"),
     "subject_prefix": Key("", str, "taskkeep.store.save", "what commit subjects begin with"),
+    "schema": Key({}, dict, "taskkeep.store.narrowing", "a JSON Schema for a field, which may only narrow; `required`"),
+    "metadata": Key({}, dict, "taskkeep.store.narrowing", "a JSON Schema for a key of metadata"),
     "archive.older_than": Key("90d", str, "taskkeep.project", "how long ago a task must be finished for 'archive'"),
     "backups.keep": Key(True, bool, "taskkeep.store.save", "whether a snapshot is taken before each change"),
 }
@@ -61,8 +63,9 @@ def load_config(root: Root) -> dict[str, Any]:
 def _flat(table: dict[str, Any], before: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name, value in table.items():
-        if isinstance(value, dict):
-            found |= _flat(value, f"{before}{name}.")
+        whole = f"{before}{name}"
+        if isinstance(value, dict) and (whole not in KEYS or KEYS[whole].allowed is not dict):
+            found |= _flat(value, f"{whole}.")
         else:
-            found[f"{before}{name}"] = value
+            found[whole] = value
     return found

@@ -33,6 +33,7 @@ from taskkeep.store.git import Repository, is_refusal, repository_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.message import message
+from taskkeep.store.narrowing import narrowing_of
 from taskkeep.store.placement import Placement
 from taskkeep.store.record import note_checked
 from taskkeep.store.signals import check_interrupt, held_signals
@@ -269,6 +270,9 @@ class Writer:
             return outcome
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
         self.warnings += refuse_worse(before, after)
+        if narrowing := narrowing_of(self.config):
+            pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
+            self.warnings += narrowing.refuse_worse(pairs)
         outcome.changed = True
         if options.dry_run:
             return outcome

@@ -64,7 +64,7 @@ def task_problem(task: Task, *, unknown_fields: bool = False) -> InvalidField | 
             field = next(iter(sorted(set(task) - _known)))
             return UnknownField(shortened(field), __version__, task_id=task_id)
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error)
-        return InvalidField(shortened(field), _words(error), task_id=task_id)
+        return InvalidField(shortened(field), words(error), task_id=task_id)
     if beyond := beyond_schema(task):
         return InvalidField(beyond[0], beyond[1], task_id=task_id)
     return None
@@ -78,13 +78,16 @@ def _missing(error: Any) -> str:
     )
 
 
-def _words(error: Any) -> str:
+def words(error: Any) -> str:
+    """What one error of jsonschema says, as the rest of a sentence that begins with the field."""
     if error.validator == "required":
         return "is missing"
     if error.validator == "enum":
         return f"is {shortened(str(error.instance))}, not one of {', '.join(map(str, error.validator_value))}"
     if error.validator == "type":
         return f"is not of type {error.validator_value}"
+    if error.validator in ("minimum", "maximum", "minLength", "maxLength", "minItems", "maxItems", "pattern"):
+        return f"does not keep to {error.validator} {shortened(str(error.validator_value))}"
     return f"is not allowed by the schema ({error.validator})"
 
 

@@ -16,6 +16,7 @@ from taskkeep.store import log
 from taskkeep.store.config import load_config
 from taskkeep.store.files import read
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
+from taskkeep.store.narrowing import narrowing_of
 from taskkeep.store.validate import task_problem
 
 if TYPE_CHECKING:
@@ -110,7 +111,7 @@ def verify(root: Root, repository: Callable[[], Repository | None], *, strict: b
     events = _check_log(root, findings)
     if events is not None and tree.tasks[BACKLOG] is not None:
         _check_replay(tree, events, findings)
-    _check_config(root, findings)
+    _check_config(root, tree, findings)
     _check_reasons(events or [], findings)
     _check_local(root, findings)
     try:
@@ -294,9 +295,14 @@ def _check_reasons(events: list[Event], findings: Findings) -> None:
             )
 
 
-def _check_config(root: Root, findings: Findings) -> None:
+def _check_config(root: Root, tree: Tree, findings: Findings) -> None:
     try:
-        load_config(root)
+        narrowing = narrowing_of(load_config(root))
+        if narrowing is not None and not findings.list:
+            for problem in (problem for task in tree.tasks[BACKLOG] or [] for problem in narrowing.problems(task)):
+                task_id = problem.details["task_id"]
+                line = tree.line_of(BACKLOG, task_id)
+                findings.add("schema", problem.message, task_id=task_id, line=line, hint=problem.hint)
     except ConfigInvalid as error:
         findings.add("config", error.message, file=CONFIG, hint=error.hint)
 
