@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
 from taskkeep.store.files import FileId, read, remove, replace, sync_folder, write_all, write_new
+from taskkeep.store.hooks import Hooks, hooks_of
 from taskkeep.store.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ _UNDER_WAY = {
     "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert",
 }  # fmt: skip
 RETRIES = 3
+# What a commit lays beside the repository's files, by ending.
+LEFT_BESIDE = ("index", "index.lock", "old-index", "token", "ref", "hook-index", "hook-index.lock", "message")
 
 
 class HeadMovedError(Exception):
@@ -114,7 +117,8 @@ class Commit:
         self.wait = wait
         self.hash: str | None = None
         self.head = Head(None, None)
-        self.warnings: list[str] = []
+        self.warnings: list[str] = []  # what the next writer shall mend
+        self.notes: list[str] = []
         self._blobs: dict[str, str | None] = {}
         self._staged_blobs: dict[str, str | None] = {}
         self._store = ObjectStore(repository)
@@ -123,6 +127,9 @@ class Commit:
         self._old = os.path.join(repository.git_dir, f"{token}.old-index")
         self._token_file = os.path.join(repository.git_dir, f"{token}.token")
         self._ref_file = os.path.join(repository.git_dir, f"{token}.ref")
+        self._hooks = hooks_of(repository)
+        self._hook_index = os.path.join(repository.git_dir, f"{token}.hook-index")
+        self._message_file = os.path.join(repository.git_dir, f"{token}.message")
         self._index_id: FileId | None = None
 
     # -- before the intent ---------------------------------------------------------------
@@ -153,11 +160,26 @@ class Commit:
         tree_hash = self._build_tree()
         if tree_hash is None:
             return False
+        if self._hooks is not None and self.hash is None:
+            self._ask_hooks(self._hooks, tree_hash)
         self.hash = self._write_commit(tree_hash)
         self._store.sync()
         remove(self._ref_file)
         write_new(self._ref_file, [f"{self.hash}\n".encode()])
         return True
+
+    def _ask_hooks(self, hooks: Hooks, tree: str) -> None:
+        """Let pre-commit see what will be committed, and commit-msg the message, which it may change."""
+        self._store.sync()
+        env = {"GIT_INDEX_FILE": self._hook_index, "GIT_EDITOR": ":"}
+        answer = self.repository.run("read-tree", tree, env=env)
+        if answer.status:
+            raise _failure(answer, "git would not make an index for the hooks")
+        hooks.run("pre-commit", env=env)
+        remove(self._message_file)
+        write_new(self._message_file, [self.message.encode()])
+        hooks.run("commit-msg", self._message_file, env=env)
+        self.message = read(self._message_file)[0].decode("utf-8", "replace")
 
     def _build_tree(self) -> str | None:
         folders = {""}
@@ -303,6 +325,11 @@ class Commit:
             if (now.ref, now.commit) != (self.head.ref, self.head.commit):
                 raise HeadMovedError
             self._move(files)
+        if self._hooks is not None:
+            try:
+                self._hooks.run("post-commit")
+            except CommitFailed as error:
+                self.notes.append(error.message.partition(";")[0])
         return self.hash
 
     def _move(self, files: bool) -> None:
@@ -413,8 +440,8 @@ class Commit:
 
     def discard(self) -> None:
         """Remove what was prepared beside the repository; objects that nothing names are git's to sweep."""
-        for path in (self._copy, f"{self._copy}.lock", self._old, self._token_file, self._ref_file):
-            remove(path)
+        for ending in LEFT_BESIDE:
+            remove(os.path.join(self.repository.git_dir, f"{self.token}.{ending}"))
 
 
 def _failure(answer: Any, what: str) -> Exception:
@@ -483,7 +510,7 @@ def clear_leftovers(repository: Repository, root: Root, token: str) -> list[str]
                     removed.append(os.path.basename(lock))
         except OSError:
             continue  # not there, or not readable: then not ours
-    for ending in ("index", "index.lock", "old-index", "token", "ref"):
+    for ending in LEFT_BESIDE:
         remove(os.path.join(repository.git_dir, f"{token}.{ending}"))
     return removed
 

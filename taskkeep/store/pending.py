@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from taskkeep.store import log
+from taskkeep.store.commit import read_head
 from taskkeep.store.files import read, remove, replace
 from taskkeep.store.layout import AUDIT
 from taskkeep.store.message import message
@@ -14,17 +15,29 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskkeep.backlog.events import Event
+    from taskkeep.store.git import Repository
     from taskkeep.store.layout import Root
     from taskkeep.store.save import Writer
+
+BRANCH = "branch "  # begins a line that names a branch; the others are paths
 
 
 def waiting(root: Root) -> list[str]:
     """The paths of ours whose commit waits, those that are still there."""
+    return [row for row in _rows(root) if not row.startswith(BRANCH) and os.path.exists(root.in_root(row))]
+
+
+def _rows(root: Root) -> list[str]:
     try:
         data, _ = read(root.pending)
     except FileNotFoundError:
         return []
-    return sorted({row for row in data.decode().split("\n") if row and os.path.exists(root.in_root(row))})
+    return sorted({row for row in data.decode("utf-8", "surrogateescape").split("\n") if row})
+
+
+def _branches(root: Root) -> list[str]:
+    """The branches on which the waiting changes were made."""
+    return [row[len(BRANCH) :] for row in _rows(root) if row.startswith(BRANCH)]
 
 
 def note(writer: Writer, paths: Iterable[str]) -> None:
@@ -32,13 +45,22 @@ def note(writer: Writer, paths: Iterable[str]) -> None:
     if writer.repository is None:
         return
     root = writer.root
-    rows = sorted({*waiting(root), *paths})
+    branches = _branches(root) or [_branch_now(writer.repository)]
+    rows = sorted({*waiting(root), *paths, *(f"{BRANCH}{branch}" for branch in branches)})
     replace(
         root.pending,
-        ["".join(f"{row}\n" for row in rows).encode()],
+        ["".join(f"{row}\n" for row in rows).encode("utf-8", "surrogateescape")],
         tmp=os.path.join(root.tmp, "pending"),
         mode=0o600,
     )
+
+
+def _branch_now(repository: Repository | None) -> str:
+    try:
+        ref = read_head(repository).ref if repository is not None else None
+    except OSError:
+        ref = None  # where HEAD cannot be read nothing can be committed either, which is told there
+    return ref.removeprefix("refs/heads/") if ref else "a detached HEAD"
 
 
 def commit(writer: Writer) -> str | None:
@@ -53,5 +75,8 @@ def commit(writer: Writer) -> str | None:
             if path.startswith(AUDIT):
                 events += log.read_file(root, path[len(AUDIT) + 1 :])
         made = writer.commit(files, message(events, writer.config["subject_prefix"], waited=True))
+        elsewhere = [branch for branch in _branches(root) if branch != _branch_now(writer.repository)]
+        if made and elsewhere:
+            writer.warnings.append(f"what had waited was made on {', '.join(elsewhere)} and is committed here")
     remove(root.pending)
     return made

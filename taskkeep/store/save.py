@@ -400,7 +400,7 @@ class Writer:
             try:
                 if commit is not None:
                     outcome.commit = commit.publish()
-                    self.warnings += commit.warnings
+                    self.warnings += [*commit.warnings, *commit.notes]
                     if commit.head.ref is None:
                         self.warnings.append("HEAD is detached: no branch holds this commit")
             except (OSError, TaskkeepError) as error:
@@ -464,7 +464,7 @@ class Writer:
             return None
         try:
             made = commit.publish()
-            self.warnings += commit.warnings
+            self.warnings += [*commit.warnings, *commit.notes]
             return made
         finally:
             commit.discard()

@@ -358,6 +358,18 @@ def test_what_waits_becomes_a_commit_of_its_own(kit: Any) -> None:
     assert kit.project.verify().ok
 
 
+def test_what_waits_and_is_carried_to_another_branch_is_committed_there_aloud(kit: Any) -> None:
+    """git takes uncommitted files along; the warning names where the change was made."""
+    kit.project.add("waits", commit=False)
+    kit.git("checkout", "-q", "-b", "other")
+
+    saved = kit.project.add("after")
+
+    assert any("was made on main" in warning for warning in saved.warnings)
+    assert kit.titles_in_head() == kit.titles()
+    kit.assert_sound()
+
+
 def test_a_change_that_changes_nothing_leaves_what_waits(kit: Any) -> None:
     """Only a writer that itself changes something commits for others."""
     kit.project.add("waits", commit=False)
