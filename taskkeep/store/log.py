@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskkeep.store.layout import Root
 
 RECORD = "log.json"
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 IDS = "ids"
 _CREATED_ID = re.compile(rb'"id": ?"(T[0-9A-HJKMNP-TV-Z]{4,})"')
 
@@ -92,6 +92,7 @@ class LogState:
     __slots__ = (
         "after",
         "archive",
+        "checked_by",
         "count",
         "heads",
         "highest",
@@ -106,6 +107,7 @@ class LogState:
         self.heads: list[str] = []  # own first
         self.after: str | None = None  # sha256 of the backlog that the one head leads to
         self.archive: str | None = None  # sha256 of the archive that it leads to
+        self.checked_by = ""  # the version of taskkeep that wrote what `after` names, so that it knows all fields
         self.count = 0
         self.highest = 0
         self.ids = b"\n"  # every id ever known here, one a line, with a line break before the first
@@ -223,7 +225,7 @@ def _load_record(root: Root, mark: str) -> LogState | None:
         if list(FileId.of(os.stat(root.joined))) != record["joined"]:
             return None
         state.names, state.heads, state.after = mark, record["heads"], record["after"]
-        state.archive = record["archive"]
+        state.archive, state.checked_by = record["archive"], record["checked_by"]
         state.count, state.highest, state.keys = record["count"], record["highest"], record["keys"]
         state.joined = record["joined"]
     except (OSError, KeyError, TypeError, ValueError):
@@ -265,6 +267,7 @@ def save_record(root: Root, state: LogState) -> None:
         "heads": state.heads,
         "after": state.after,
         "archive": state.archive,
+        "checked_by": state.checked_by,
         "count": state.count,
         "highest": state.highest,
         "keys": state.keys,

@@ -8,6 +8,7 @@ import stat
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from taskkeep import __version__
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import Chain, Request, task_changes
@@ -30,6 +31,7 @@ from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token
 from taskkeep.store.config import load_config
 from taskkeep.store.files import disk_fault, make_folder, read, remove, replace
 from taskkeep.store.git import Repository, is_refusal, repository_of
+from taskkeep.store.hashing import Hashing
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.message import message
@@ -182,11 +184,17 @@ class Writer:
         except FileNotFoundError:
             raise missing_backlog() from None
         self.mode = stat.S_IMODE(found.st_mode)
-        self.sha = sha256(self.bytes).hexdigest()
+        hashing = Hashing(self.bytes)
+        trusted = self._decoded_meanwhile()
+        self.sha = hashing.hexdigest()
         self.archive_bytes = self._read_archive()
         ours = len(self.log.heads) == 1 and self.sha == self.log.after and self.archive_sha() == self.log.archive
-        live = self._tasks_of(self.bytes, BACKLOG, trusted=ours)
-        archived = self._tasks_of(self.archive_bytes, ARCHIVE, trusted=ours) if self.archive_bytes is not None else {}
+        live = self._tasks_of(self.bytes, BACKLOG, trusted if ours else None)
+        archived = {}
+        if self.archive_bytes is not None:
+            archived = self._tasks_of(
+                self.archive_bytes, ARCHIVE, text.parse_trusted(self.archive_bytes) if ours else None
+            )
         backlog = Backlog(live, archived)
         if not ours:
             self._join(backlog)
@@ -201,16 +209,25 @@ class Writer:
     def archive_sha(self) -> str | None:
         return None if self.archive_bytes is None else sha256(self.archive_bytes).hexdigest()
 
-    @staticmethod
-    def _tasks_of(data: bytes, name: str, *, trusted: bool) -> dict[str, Task]:
-        if trusted:
-            tasks = text.parse_trusted(data)
-            refuse_unknown_fields(tasks)
-        else:
-            tasks = text.parse(data, name, only_known=True)
-            refuse_unknown_fields(tasks)
-            check_tasks(tasks)
-            refuse_double_ids(tasks, name)
+    def _decoded_meanwhile(self) -> list[Task] | None:
+        """The tasks, decoded while the hash is made, which alone tells whether that may count."""
+        if len(self.log.heads) != 1:
+            return None
+        try:
+            return text.parse_trusted(self.bytes)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None  # then it is not what was saved, and the strict reading says what is wrong
+
+    def _tasks_of(self, data: bytes, name: str, trusted: list[Task] | None) -> dict[str, Task]:
+        """The tasks of *data* by id; *trusted*: the same, decoded already, of bytes that a writer checked."""
+        if trusted is not None:
+            if self.log.checked_by != __version__:
+                refuse_unknown_fields(trusted)
+            return {task["id"]: task for task in trusted}
+        tasks = text.parse(data, name, only_known=True)
+        refuse_unknown_fields(tasks)
+        check_tasks(tasks)
+        refuse_double_ids(tasks, name)
         return {task["id"]: task for task in tasks}
 
     def _join(self, backlog: Backlog) -> None:
@@ -477,7 +494,7 @@ class Writer:
             state.names = log.fingerprint(log.list_files(root))
             state.heads = [events[-1]["hash"]]
             state.after = events[-1]["after"]
-            state.archive = log.archive_after(events[-1])
+            state.archive, state.checked_by = log.archive_after(events[-1]), __version__
             state.count += len(events)
             state.learn_ids(event["task_id"] for event in events if event["task_id"])
             if self.options.key is not None:
