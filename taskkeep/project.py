@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
     Change = Callable[[Backlog, Context], Backlog]
 
-SCAN_FROM = 1 << 18  # bytes of backlog.json from which on a page is found without decoding all of it
-
 
 class Saved(NamedTuple):
     """What a writer did, as it is on disk now; *commit* None where it waits or nothing was to do."""
@@ -168,10 +166,11 @@ class Project:
 
     def backlog(self, *, archived: bool = True) -> Backlog:
         """Return the backlog as it is on disk. Raises BacklogUnreadable, InvalidField."""
-        return self._backlog(*self._bytes(), archived=archived)
+        data, _, trusted = self._bytes()
+        return self._backlog(data, trusted, archived=archived)
 
-    def _bytes(self) -> tuple[bytes, bool]:
-        """What backlog.json holds, and whether a writer has checked just this."""
+    def _bytes(self) -> tuple[bytes, FileId, bool]:
+        """What backlog.json holds, which file that is, and whether a writer has checked just this."""
         from taskkeep.store.record import checked
 
         try:
@@ -180,7 +179,8 @@ class Project:
             from taskkeep.store.save import missing_backlog
 
             raise missing_backlog() from None
-        return data, checked(self.root)[0] == list(FileId.of(found))
+        file = FileId.of(found)
+        return data, file, checked(self.root)[0] == list(file)
 
     def _backlog(self, data: bytes, trusted: bool, *, archived: bool = True) -> Backlog:
         if trusted:
@@ -198,14 +198,16 @@ class Project:
         A page of checked bytes, by what stands in few fields, is found without decoding all others.
         A law of the tests holds it to the plain way.
         """
+        from taskkeep.backlog.outline import ready_stubs, stubs
         from taskkeep.backlog.query import is_plain, ready, select
+        from taskkeep.store import outline
 
-        data, trusted = self._bytes()
+        data, file, trusted = self._bytes()
         choose = ready if best else select
         alone = not (best or query.ready or query.archived) or not os.path.lexists(self.root.archive)
-        if trusted and len(data) >= SCAN_FROM and is_plain(query) and alone:
-            outline = text.outline_ready if best or query.ready else text.outline
-            self._alive = Backlog(outline(data))
+        rows = outline.rows_of(self.root, file) if trusted and is_plain(query) and alone else None
+        if rows is not None:
+            self._alive = Backlog(ready_stubs(rows) if best or query.ready else stubs(rows))
             page = choose(self._alive, query, now=_now(), today=_today())
             full = text.find_tasks(data, [task["id"] for task in page.tasks])
             return page._replace(tasks=[full[task["id"]] for task in page.tasks])
@@ -255,7 +257,7 @@ class Project:
 
     def show(self, ids: Sequence[str]) -> Sequence[Task]:
         """Return tasks by id or alias, archived ones too. Raises TaskNotFound, AmbiguousId."""
-        data, trusted = self._bytes()
+        data, _, trusted = self._bytes()
         if trusted:
             names = [name.strip().upper() for name in ids]
             found = text.find_tasks(data, set(names))

@@ -26,10 +26,10 @@ from taskkeep.errors import (
     TaskkeepError,
     Usage,
 )
-from taskkeep.store import log, pack, pending, recovery
+from taskkeep.store import log, outline, pack, pending, recovery
 from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
 from taskkeep.store.config import load_config
-from taskkeep.store.files import disk_fault, make_folder, read, remove, replace
+from taskkeep.store.files import FileId, disk_fault, make_folder, read, remove, replace
 from taskkeep.store.git import Repository, is_refusal, repository_of
 from taskkeep.store.hashing import Hashing
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
@@ -134,6 +134,7 @@ class Writer:
         self.token = ""
         self.log = log.LogState()
         self.bytes = b""
+        self.file: FileId | None = None
         self.sha: str | None = None
         self.archive_bytes: bytes | None = None
         self.mode = 0o644
@@ -184,6 +185,7 @@ class Writer:
         except FileNotFoundError:
             raise missing_backlog() from None
         self.mode = stat.S_IMODE(found.st_mode)
+        self.file = FileId.of(found)
         hashing = Hashing(self.bytes)
         trusted = self._decoded_meanwhile()
         self.sha = hashing.hexdigest()
@@ -438,7 +440,7 @@ class Writer:
                 raise disk_fault("that the commit waits could not be noted", cause, uncertain=True) from error
             if refused:
                 self.warnings.append("git could not be written: the change is saved, its commit waits")
-        self._tidy(placement, keep_journal=bool(commit and commit.warnings))
+        self._tidy(placement, outcome.backlog, keep_journal=bool(commit and commit.warnings))
 
     def _refuse_open_merge(self) -> None:
         """Refuse a merge and its like that are under way, with or without a commit of ours."""
@@ -486,7 +488,7 @@ class Writer:
         finally:
             commit.discard()
 
-    def _tidy(self, placement: Placement, *, keep_journal: bool) -> None:
+    def _tidy(self, placement: Placement, backlog: Backlog, *, keep_journal: bool) -> None:
         """After the change is durable: drop the journal, bring what is derived up to date."""
         root, state, events = self.root, self.log, placement.events
         try:
@@ -502,6 +504,7 @@ class Writer:
             log.append_joined(root, state, placement.lines)
             self._pack(pack.limit_for(events[0]["source"]))
             note_checked(root)
+            outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
