@@ -38,6 +38,7 @@ class Saved(NamedTuple):
     dry_run: bool = False
     replayed: bool = False
     report: Report | None = None
+    difference: dict[str, Any] | None = None
 
 
 class LogPage(NamedTuple):
@@ -385,15 +386,7 @@ class Project:
         from taskkeep.store.save import writing
 
         asked = _options(options)
-        if asked.key is not None:
-            import json
-            from hashlib import sha256
-
-            asked.digest = sha256(
-                json.dumps(
-                    [what, arguments, asked.actor, asked.why, asked.if_match], sort_keys=True, default=str
-                ).encode()
-            ).hexdigest()
+        asked.digest = _digest(what, arguments, asked)
         with writing(self.root, asked) as writer:
             outcome = writer.save(change, source=source)
         self._alive = outcome.backlog
@@ -594,6 +587,32 @@ class Project:
             moved = [task_id for task_id in outcome.backlog.archived if task_id in before.tasks]
         return _saved(outcome, moved)
 
+    def adopt(
+        self,
+        *,
+        base: str | None = None,
+        allow_delete: Sequence[str] = (),
+        allow_revert: Sequence[str] = (),
+        **options: Any,
+    ) -> Saved:
+        """Record what the files hold other than the log, as a change. *base*: a revision whose events are
+        brought back first, where this tree lacks them.
+
+        Raises TasksLost and FieldsReverted for what is not allowed by name, BacklogUnreadable, and what any
+        change raises.
+        """
+        from taskkeep.store.adopt import adopt
+        from taskkeep.store.save import check_if_match, writing
+
+        asked = _options(options)
+        asked.digest = _digest("adopt", [base, sorted(allow_delete), sorted(allow_revert)], asked)
+        with writing(self.root, asked) as writer:
+            check_if_match(Backlog({}), (), asked.if_match)
+            outcome, difference, brought = adopt(writer, base=base, delete=allow_delete, revert=allow_revert)
+        if brought:
+            outcome.warnings.append(f"brought back from {base}: {', '.join(brought[:5])}")
+        return _rewritten(outcome, difference)
+
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
         from taskkeep.errors import TaskkeepError
@@ -657,6 +676,24 @@ class Project:
 
 
 _OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source")
+
+
+def _rewritten(outcome: Outcome, difference: dict[str, Any] | None) -> Saved:
+    ids = _touched(outcome)
+    if difference is not None:
+        ids = [task["id"] for task in difference["added"]] + [entry["task_id"] for entry in difference["changed"]]
+    return _saved(outcome, sorted(ids))._replace(difference=difference)
+
+
+def _digest(what: str, arguments: Any, asked: Options) -> str | None:
+    """What tells a request with a key from another one with that key; None where it has none."""
+    if asked.key is None:
+        return None
+    import json
+    from hashlib import sha256
+
+    values = [what, arguments, asked.actor, asked.why, asked.if_match]
+    return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:
