@@ -356,6 +356,21 @@ class FieldsReverted(Refused):
         )
 
 
+class Conflicting(Refused):
+    """A file that was written upon an older state and the changes made since want different things."""
+
+    code = "conflict"
+
+    def __init__(self, conflicts: Sequence[Mapping[str, Any]]) -> None:
+        names = list(dict.fromkeys(f"{one['task_id']} {one['field'] or '(deleted)'}" for one in conflicts))
+        shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+        super().__init__(
+            f"the file and the changes since its base differ in {shown}",
+            hint="Look at details.conflicts, write into the file what shall stand, and apply it upon a later base.",
+            conflicts=list(conflicts),
+        )
+
+
 class AlreadyInitialised(Refused):
     """There is a backlog here already."""
 

@@ -587,6 +587,35 @@ class Project:
             moved = [task_id for task_id in outcome.backlog.archived if task_id in before.tasks]
         return _saved(outcome, moved)
 
+    def apply(
+        self,
+        data: bytes,
+        *,
+        name: str = "the file",
+        base: str | None = None,
+        allow_delete: Sequence[str] = (),
+        allow_revert: Sequence[str] = (),
+        **options: Any,
+    ) -> Saved:
+        """Make the backlog equal *data*, a whole backlog.json that somebody rewrote, as one change. *base*: the
+        event or revision that it was written upon; then what came since stays.
+
+        Raises InputInvalid, Mojibake, TasksLost, FieldsReverted, Conflicting, and what any change raises.
+        """
+        from hashlib import sha256
+
+        from taskkeep.backlog.rewrite import read_rows
+        from taskkeep.store.apply import Application
+        from taskkeep.store.save import check_if_match
+
+        check_if_match(Backlog({}), (), options.get("if_match"))
+        rows, told = read_rows(data, name)
+        application = Application(self.root, rows, told, base=base, delete=allow_delete, revert=allow_revert)
+        arguments = [sha256(data).hexdigest(), base, sorted(allow_delete), sorted(allow_revert)]
+        options = {**options, "why": options.get("why") or f"{name} applied as a whole"}
+        outcome = self._save("apply", arguments, application.change, options, source="apply")
+        return _rewritten(outcome, application.difference)
+
     def adopt(
         self,
         *,

@@ -51,6 +51,36 @@ def adopt(
     _show(call, call.project.adopt(base=base, **_allowed(allow_delete, allow_revert), **call.saving))
 
 
+@app.command(
+    "apply",
+    cls=Writer,
+    epilog="""taskkeep apply rewritten.json --dry-run
+    taskkeep apply - --why "split the epic"
+    taskkeep apply rewritten.json --base main~3""",
+)
+def apply(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A whole backlog.json; - for stdin.")],
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="EVENT|REV", help="What FILE was written upon; later changes then stay."),
+    ] = None,
+    allow_delete: AllowDelete = None,
+    allow_revert: AllowRevert = None,
+) -> None:
+    """Make the backlog equal a file that was rewritten as a whole.
+
+    For a program or a model that gives back all tasks at once: the difference is shown and saved as
+    one change. A task that FILE lacks must be named with --allow-delete, one whose fields would be
+    cut or go back to older values with --allow-revert. What only taskkeep sets is not taken from
+    FILE; a Markdown fence around the JSON, a bare list and another order are no matter.
+    """
+    call = call_of(ctx)
+    data = call.texts.whole(file, "the file")
+    name = "stdin" if file == "-" else file
+    _show(call, call.project.apply(data, name=name, base=base, **_allowed(allow_delete, allow_revert), **call.saving))
+
+
 def _allowed(delete: list[str] | None, revert: list[str] | None) -> dict[str, Any]:
     return {"allow_delete": split(delete or ()), "allow_revert": split(revert or ())}
 
