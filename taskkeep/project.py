@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.errors import AlreadyInitialised, BacklogUnreadable, ForeignFile, Outside, Refused, Usage
+from taskkeep.errors import AlreadyInitialised, BacklogUnreadable, ForeignFile, Invalid, Outside, Refused, Usage
 from taskkeep.store.files import FileId, disk_fault, read
 from taskkeep.store.layout import ARCHIVE, BACKLOG, Root, find_root, is_ours, start_folder
 
@@ -270,6 +270,7 @@ class Project:
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""
         from taskkeep.store.git import repository_of
+        from taskkeep.store.standing import is_hand_edited
 
         backlog = self.backlog()
         counts: dict[str, int] = {}
@@ -288,19 +289,8 @@ class Project:
             "branch": branch,
             "pending": os.path.exists(self.root.pending),
             "interrupted": os.path.exists(self.root.journal),
-            "hand_edit": self._is_hand_edited(),
+            "hand_edit": is_hand_edited(self.root, backlog),
         }
-
-    def _is_hand_edited(self) -> bool:
-        from hashlib import sha256
-
-        from taskkeep.backlog.replay import heads
-        from taskkeep.store import log
-
-        events = log.read_all(self.root)
-        found = {event["hash"]: event["after"] for event in events}
-        last = [found[name] for name in heads(events)]
-        return len(last) == 1 and sha256(read(self.root.backlog)[0]).hexdigest() != last[0]
 
     def log(
         self,
@@ -647,15 +637,15 @@ class Project:
         from taskkeep.errors import TaskkeepError
         from taskkeep.store import pending
         from taskkeep.store.save import writing
+        from taskkeep.store.standing import saved_files
 
         asked = _options(options)
         with writing(self.root, asked) as writer:
             try:
                 writer.read()
-            except Refused as error:
+            except (Refused, Invalid) as error:
                 writer.warnings.append(f"{error.message}; it is left alone")
-            except BacklogUnreadable as error:
-                writer.warnings.append(f"{error.message}; it is left alone")
+                writer.saved = saved_files(self.root, writer.log)
             made = None
             waits = bool(pending.waiting(self.root))
             if waits and writer.repository is not None and not asked.dry_run and asked.commit is not False:

@@ -16,6 +16,7 @@ from taskkeep.errors import BacklogUnreadable, LogDamaged, NotFound, Outside, Us
 from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, remove, sync_folder, write_new
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+from taskkeep.store.standing import saved_files
 from taskkeep.store.validate import task_problem
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ def adopt(
             else:
                 _place(writer, brought)
                 writer.log = log.load(writer.root)
+        if pending.waiting(writer.root):
+            writer.saved = saved_files(writer.root, writer.log)
         writer.adoption = Adoption(events, delete=delete, revert=revert)
         extra = {f"{AUDIT}/{name}": [data] for name, data in brought.items()}
         outcome = writer.save(writer.adoption.change, extra=extra, source="adopt")

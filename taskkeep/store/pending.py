@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskkeep.store import log
 from taskkeep.store.commit import read_head
 from taskkeep.store.files import read, remove, replace
-from taskkeep.store.layout import AUDIT
+from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.message import message
 
 if TYPE_CHECKING:
@@ -69,13 +69,13 @@ def _branch_now(repository: Repository | None) -> str:
 
 def commit(writer: Writer) -> str | None:
     """Commit what waits, as one commit of its own, and return its hash; what the writer carries into the
-    commit of its own save waits on. Raises like a commit does.
+    commit of its own save waits on. A file edited by hand is committed as it was saved. Raises like a commit does.
     """
     root = writer.root
     paths = [path for path in waiting(root) if path not in writer.carried]
     made = None
     if paths:
-        files = {path: [read(root.in_root(path))[0]] for path in paths}
+        files = {path: [data] for path in paths if (data := _content(writer, path)) is not None}
         events: list[Event] = []
         for path in paths:
             if path.startswith(AUDIT):
@@ -89,3 +89,9 @@ def commit(writer: Writer) -> str | None:
     else:
         remove(root.pending)
     return made
+
+
+def _content(writer: Writer, path: str) -> bytes | None:
+    if writer.saved is not None and path in (BACKLOG, ARCHIVE):
+        return writer.saved.get(path)
+    return read(writer.root.in_root(path))[0]

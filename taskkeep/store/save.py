@@ -149,6 +149,7 @@ class Writer:
         self.mode = 0o644
         self.choices: list[dict[str, Any]] = []
         self.adoption: Adoption | None = None  # where the files are hand-edited, and that is what is to be saved
+        self.saved: dict[str, bytes] | None = None  # where files are edited by hand: what was saved, as far as known
         self.carried: frozenset[str] = frozenset()  # paths that wait for the commit of this save, not for one before
 
     # -- entering ------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from typing import Any
 
@@ -344,3 +345,49 @@ def test_a_kill_at_any_step_leaves_the_hand_edit_or_the_change(kit: Any, run_and
         if not killed:
             break
     assert step > 10
+
+
+# -- what waits beside a hand edit -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spoil", [b"{", b"", None], ids=["no JSON", "empty", "against the schema"])
+def test_recover_commits_what_waits_beside_a_file_that_nobody_can_read(kit: Any, spoil: bytes | None) -> None:
+    """The hand edit stays in the working tree and is named; the commit holds what was saved."""
+    kit.project.add("waits", commit=False)
+    saved = kit.file.read_bytes()
+    kit.file.write_bytes(saved.replace(b'"todo"', b'"someday"') if spoil is None else spoil)
+    edited = kit.file.read_bytes()
+
+    answer = kit.project.recover()
+
+    assert any("left alone" in text for text in answer.warnings)
+    assert answer.commit == kit.head()
+    assert kit.file.read_bytes() == edited
+    assert "waits" in kit.titles_in_head()
+    assert kit.git("status", "--porcelain").strip() == "M backlog.json"
+    kit.file.write_bytes(saved)
+    kit.assert_sound()
+
+
+def test_what_waits_is_committed_as_it_was_saved_before_the_hand_edit(kit: Any) -> None:
+    kit.project.add("waits", commit=False)
+    saved = kit.file.read_bytes()
+    edit(kit, lambda tasks: named(tasks, "waits").update(title="by hand"))
+
+    kit.project.adopt()
+
+    assert kit.git("show", "HEAD~1:backlog.json").encode() == saved
+    kit.assert_sound()
+
+
+@pytest.mark.parametrize("cached", [True, False])
+def test_status_tells_a_hand_edit_with_and_without_the_cache(kit: Any, cached: bool) -> None:
+    def status() -> Any:
+        if not cached:
+            shutil.rmtree(kit.local / "cache")
+        return kit.project.status()["hand_edit"]
+
+    assert status() is False
+    edit(kit, lambda tasks: named(tasks, "first").update(title="by hand"))
+    (kit.local / "cache").mkdir(exist_ok=True)
+    assert status() is True
