@@ -339,17 +339,28 @@ class TasksLost(Refused):
         )
 
 
+def _way_back(one: Mapping[str, Any]) -> str:
+    if one["field"] is None:
+        return "(deleted by now)"
+
+    def short(value: Any) -> str:
+        text = "-" if value is None else ascii(value)
+        return text if len(text) <= 30 else text[:27] + "..."
+
+    return f"{one['field']} ({short(one['from'])} -> {short(one['to'])})"
+
+
 class FieldsReverted(Refused):
     """A backlog that was rewritten as a whole sets fields back to what they held before."""
 
     code = "reverted_field"
 
     def __init__(self, reverted: Sequence[Mapping[str, Any]], **more: Any) -> None:
-        names = list(dict.fromkeys(f"{one['task_id']} {one['field'] or '(deleted)'}" for one in reverted))
-        shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+        names = [f"{one['task_id']} {_way_back(one)}" for one in reverted]
+        shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
         super().__init__(
             f"{len(names)} field{'' if len(names) == 1 else 's'} would be cut, or set back to older values: {shown}",
-            hint="Look at details.reverted; name each task that is meant with --allow-revert.",
+            hint="--json lists them all; name each task that is meant with --allow-revert.",
             lost=[],
             reverted=list(reverted),
             **more,

@@ -27,6 +27,7 @@ USER_FIELDS = tuple(field for field in FIELDS if field not in PROGRAM_FIELDS)
 # What a new task may bring along where a person wrote it into the file.
 _BROUGHT = ("created_at", "created_by", "started_at", "completed_at", "aliases")
 STUB_FROM = 200  # characters: a text from there on that shrinks to a quarter is told
+TOLD = 10  # of each kind of notice
 BOM = b"\xef\xbb\xbf"
 _ABSENT = "null"
 
@@ -76,7 +77,7 @@ class Rewriting:
     ) -> None:
         self.before, self.past, self.by_hand = before, past, by_hand
         self._new_id, self._new_uid, self.now, self.actor = new_id, new_uid, now, actor
-        self.told: list[str] = []
+        self._told: dict[str, list[str]] = {}
         self._known = {task["uid"]: task for task in (*before.archived.values(), *before.tasks.values())}
         self._renamed: dict[str, str] = {}  # id in the file -> id of the task that it means
 
@@ -101,7 +102,10 @@ class Rewriting:
             kept = {i: task for i, task in self.before.archived.items() if i not in back.tasks}
         else:
             kept = Backlog.of(made[len(live) :]).tasks
-        return Wanted(self._same_or(back.tasks, kept), self.told)
+        return Wanted(self._same_or(back.tasks, kept), [_counted(what, of) for what, of in self._told.items()])
+
+    def _tell(self, what: str, of: str) -> None:
+        self._told.setdefault(what, []).append(of)
 
     def _same_or(self, live: dict[str, Task], archived: dict[str, Task]) -> Backlog:
         before = self.before
@@ -146,14 +150,16 @@ class Rewriting:
             if owner is not None:
                 task_id = owner["id"]
                 if isinstance(given, str) and given != task_id:
-                    self.told.append(f"{task_id} keeps its id; the file calls it {shortened(given)}")
+                    self._tell("kept their ids", f"{task_id} (the file calls it {shortened(given)})")
             elif isinstance(given, str) and looks_like_id(given) and self._is_free(given, row, taken):
                 task_id = given
             else:
                 while (task_id := self._new_id()) in written:
                     pass
-                place = f"the new task that the file calls {shortened(given)}" if isinstance(given, str) else "a task"
-                self.told.append(f"{place} got the id {task_id}")
+                if isinstance(given, str):
+                    self._tell("got new ids", f"{task_id} (the file calls it {shortened(given)})")
+                elif self.by_hand:
+                    self._tell("got new ids", task_id)
             if isinstance(given, str) and given != task_id:
                 self._renamed[given] = task_id
             taken.add(task_id)
@@ -242,7 +248,7 @@ class Rewriting:
             ours, theirs = old.get(field), values.get(field)
             if ours and theirs and ours != theirs and ours.split() == theirs.split():
                 values[field] = ours
-                self.told.append(f"{old['id']}: {field} differs in blanks and line breaks alone, and stays as it is")
+                self._tell("differ in blanks and line breaks alone and stay as they are", f"{old['id']} {field}")
         for field in SEQUENCE_FIELDS:
             words = {" ".join(item["text"].split()): item for item in old.get(field, ())}
             for item in values.get(field) or ():
@@ -255,7 +261,7 @@ class Rewriting:
     def _tell_claim(self, old: Task) -> None:
         holder, until = old.get("claimed_by"), old.get("claimed_until")
         if holder is not None and holder != self.actor and until is not None and until > self.now:
-            self.told.append(f"{old['id']} is claimed by {holder} until {until}")
+            self._tell("are claimed by others", f"{old['id']} by {holder} until {until}")
 
     def _tell_mended(self, row: Row, task: Task) -> None:
         mended = [
@@ -264,7 +270,12 @@ class Rewriting:
             if field not in ("id", "updated_at") and not same(row.get(field), task.get(field))
         ]
         if mended:
-            self.told.append(f"{task['id']}: {', '.join(mended)} put right; only taskkeep sets such fields")
+            self._tell("were put right, as only taskkeep sets them", f"{task['id']} {', '.join(mended)}")
+
+
+def _counted(what: str, of: Sequence[str]) -> str:
+    shown = "; ".join(of[:TOLD]) + (f"; and {len(of) - TOLD} more" if len(of) > TOLD else "")
+    return f"{what}: {shown}"
 
 
 def _identical(one: Mapping[str, Task], other: Mapping[str, Task]) -> bool:
@@ -495,8 +506,8 @@ def stubs(before: Backlog, after: Backlog) -> list[str]:
             continue
         was, now = len(old.get("description", "")), len(task.get("description", ""))
         if was >= STUB_FROM and now * 4 < was:
-            found.append(f"{task_id}: its description shrank from {was:,} to {now:,} characters")
-    return found
+            found.append(f"{task_id} from {was:,} to {now:,} characters")
+    return [_counted("descriptions shrank to stubs", found)] if found else []
 
 
 # -- text that was read in one encoding and written in another -----------------------------

@@ -225,7 +225,7 @@ def test_a_task_under_another_id_is_known_by_its_uid_and_keeps_its_id(kit: Any) 
 
     assert kit.id_of("first") == first
     assert task(kit, "second")["depends_on"] == [first]
-    assert any("keeps its id" in text for text in saved.warnings)
+    assert any("kept their ids" in text for text in saved.warnings)
 
 
 def test_an_archived_task_comes_back_only_when_it_is_named(kit: Any) -> None:
