@@ -36,6 +36,12 @@ def event_lines(event: Mapping[str, Any], screen: Screen | None) -> str:
     return "\n".join(lines) + "\n"
 
 
+def change_lines(changes: Mapping[str, Any], screen: Screen | None) -> Iterator[str]:
+    """What changed in one task, a line for each field or entry."""
+    for field, change in changes.items():
+        yield from _change(field, change, None if screen is None else VALUE_MOST)
+
+
 def _details(event: Mapping[str, Any], most: int | None) -> Iterator[str]:
     details = event.get("details", {})
     if isinstance(details.get("task"), dict):

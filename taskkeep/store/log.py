@@ -169,6 +169,11 @@ def load(root: Root) -> LogState:
     return state
 
 
+def vouched(root: Root) -> LogState | None:
+    """Return the log's state where the record still fits, so that the joined log holds just the log's events."""
+    return _load_record(root, fingerprint(list_files(root)))
+
+
 def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
     """Every id that this checkout's log, files, snapshots or old record know."""
     known = {event["task_id"] for event in events if event["task_id"]}
