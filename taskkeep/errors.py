@@ -91,6 +91,21 @@ class Interrupted(TaskkeepError):
         super().__init__("interrupted; nothing was changed", hint="Run the command again.")
 
 
+# -- usage -------------------------------------------------------------------------------
+
+
+class BadPoint(Usage):
+    """A WHEN that cannot name a point in time: empty, a path, in the future, no commit."""
+
+    code = "bad_point"
+
+
+class AmbiguousPoint(Usage):
+    """A WHEN that several points in time bear."""
+
+    code = "ambiguous_point"
+
+
 # -- not found ---------------------------------------------------------------------------
 
 
@@ -120,6 +135,24 @@ class TaskArchived(NotFound):
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"{task_id} is in the archive", hint="Bring it back with 'taskkeep restore'.", task_id=task_id)
+
+
+class UnknownPoint(NotFound):
+    """No time, event, backup or git revision is called like that."""
+
+    code = "unknown_point"
+
+
+class BeforeFirst(NotFound):
+    """A point in time before the backlog's first change."""
+
+    code = "before_first_change"
+
+
+class TaskNotThen(NotFound):
+    """The task did not exist at the point in time that was named."""
+
+    code = "task_not_then"
 
 
 class CriterionNotFound(NotFound):
@@ -181,6 +214,12 @@ class LogDamaged(Invalid):
     """An audit file that cannot be read as events."""
 
     code = "audit_broken"
+
+
+class BackupDamaged(Invalid):
+    """A snapshot that no longer holds what was put into it."""
+
+    code = "damaged_backup"
 
 
 class ConfigInvalid(Invalid):
@@ -305,6 +344,24 @@ class HandEdit(Refused):
     """backlog.json is not what the last save wrote: somebody edited it by hand."""
 
     code = "hand_edit"
+
+
+class NothingToUndo(Refused):
+    """No change of the actor's is there to be taken back, or the event is none that can be."""
+
+    code = "nothing_to_undo"
+
+
+class ChangedSince(Refused):
+    """What a change had set was changed again after it."""
+
+    code = "changed_since"
+
+
+class IdTaken(Refused):
+    """Another task bears the id now."""
+
+    code = "id_taken"
 
 
 class AlreadyInitialised(Refused):
