@@ -258,10 +258,10 @@ class TaskNeeded(Refused):
 
     code = "task_needed"
 
-    def __init__(self, task_id: str, dependents: Sequence[str]) -> None:
+    def __init__(self, task_id: str, dependents: Sequence[str], *, hint: str = "") -> None:
         super().__init__(
             f"{', '.join(dependents)} still {'names' if len(dependents) == 1 else 'name'} {task_id}",
-            hint="Pass --unlink to take the links out as well.",
+            hint=hint or "Pass --unlink to take the links out as well.",
             task_id=task_id,
             dependents=list(dependents),
         )
@@ -285,6 +285,20 @@ class DanglingLink(GraphBroken):
             task_id=task_id,
             field=field,
             target=target,
+        )
+
+
+class LinksMissing(GraphBroken):
+    """Old versions of tasks name others that are not there any more."""
+
+    code = "links_missing"
+
+    def __init__(self, missing: Sequence[tuple[str, str, str]]) -> None:
+        said = ", ".join(f"{task_id} {field} {target}" for task_id, field, target in missing[:5])
+        super().__init__(
+            f"not there any more: {said}" + (" …" if len(missing) > 5 else ""),
+            hint="Restore those tasks too, or pass --unlink to leave these links out.",
+            missing=[{"task_id": task_id, "field": field, "target": target} for task_id, field, target in missing],
         )
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
     from taskkeep.store.history import Moment, Point
-    from taskkeep.store.save import Context, Options, Outcome
+    from taskkeep.store.restoring import Restoring, Undoing
+    from taskkeep.store.save import Context, Options, Outcome, Writer
     from taskkeep.store.verify import Verdict
 
     Change = Callable[[Backlog, Context], Backlog]
@@ -42,6 +43,8 @@ class Saved(NamedTuple):
     dry_run: bool = False
     replayed: bool = False
     report: Report | None = None
+    at: Point | None = None  # restore: what WHEN was taken for
+    difference: Difference | None = None  # restore, undo: what they changed
 
 
 class LogPage(NamedTuple):
@@ -494,6 +497,7 @@ class Project:
         options: Mapping[str, Any],
         *,
         source: str | None = None,
+        kind: Callable[[Root, Options], Writer] | None = None,
     ) -> Outcome:
         from taskkeep.store.save import writing
 
@@ -507,8 +511,10 @@ class Project:
                     [what, arguments, asked.actor, asked.why, asked.if_match], sort_keys=True, default=str
                 ).encode()
             ).hexdigest()
-        with writing(self.root, asked) as writer:
+        with writing(self.root, asked, kind=kind) as writer:
             outcome = writer.save(change, source=source)
+            if (mend := getattr(writer, "mend", None)) is not None:
+                mend(outcome)
         self._alive = outcome.backlog
         return outcome
 
@@ -706,6 +712,88 @@ class Project:
             before = self.backlog()
             moved = [task_id for task_id in outcome.backlog.archived if task_id in before.tasks]
         return _saved(outcome, moved)
+
+    def restore(
+        self,
+        ids: Sequence[str] = (),
+        *,
+        at: str,
+        fields: Sequence[str] = (),
+        unlink: bool = False,
+        **options: Any,
+    ) -> Saved:
+        """Bring the whole backlog, or single tasks, back as they were *at* a point in time, by a new change.
+
+        *fields*: only these. *unlink*: without links to tasks that are not there any more. Works over a
+        backlog.json that is damaged or gone; that file is kept aside. Raises what `at` raises, LinksMissing,
+        IdTaken, InvalidField, LogDamaged.
+        """
+        from taskkeep.store.restoring import Restoring
+
+        asked = Restoring(self.root, ids, at, fields=fields, unlink=unlink)
+        arguments = [[*ids], at, [*fields], unlink]
+        outcome = self._save("restore", arguments, asked.change, options, source="restore", kind=asked.kind)
+        return self._brought(outcome, asked)
+
+    def undo(self, event: str | None = None, *, force: bool = False, **options: Any) -> Saved:
+        """Take back a request, by one of its events, or the actor's own last one, by a new change.
+
+        Raises UnknownPoint, AmbiguousPoint, NothingToUndo, and but with *force* ChangedSince, ClaimHeld, TaskNeeded.
+        """
+        from taskkeep.store.restoring import Undoing
+
+        asked = Undoing(self.root, event, force=force)
+        outcome = self._save("undo", [event, force], asked.change, options, source="undo", kind=asked.kind)
+        return self._brought(outcome, asked)
+
+    def _brought(self, outcome: Outcome, asked: Restoring | Undoing) -> Saved:
+        from taskkeep.backlog.difference import difference
+
+        found = None if asked.before is None else difference(asked.before, outcome.backlog)
+        changed = [*found.added, *(one._asdict() for one in found.changed)] if found is not None else []
+        touched = [task.get("task_id") or task["id"] for task in changed] or _touched(outcome)
+        point = None if asked.moment is None else asked.moment.point
+        return _saved(outcome, touched)._replace(at=point, difference=found)
+
+    def backups(self) -> Sequence[Mapping[str, Any]]:
+        """Return what is known of each snapshot, the newest first; damaged ones say what is wrong."""
+        from taskkeep.errors import TaskkeepError
+        from taskkeep.store import backups
+        from taskkeep.store.history import History
+
+        try:
+            outline = History(self.root).outline
+        except TaskkeepError:
+            outline = None  # each says what it holds all the same, only not why it was made
+        return [backups.described(self.root, one, outline) for one in reversed(backups.found(self.root))]
+
+    def make_backup(self, **options: Any) -> tuple[str, bool]:
+        """Keep backlog.json as it lies as a snapshot; returns its name, and False where one held the same.
+
+        Takes ``why actor wait dry_run``. Raises BacklogUnreadable, BacklogLocked, DiskFault.
+        """
+        from taskkeep.store import backups
+        from taskkeep.store.save import missing_backlog, writing
+
+        asked = _options(options)
+        with writing(self.root, asked) as writer:
+            try:
+                data = read(self.root.backlog, limit=text.MAX_BYTES)[0]
+            except FileNotFoundError:
+                raise missing_backlog() from None
+            if asked.dry_run:
+                text.parse(data)
+                return "", True
+            return backups.create(self.root, data, now=_now(), actor=writer.actor(), why=asked.why)
+
+    def prune_backups(self, **options: Any) -> tuple[Sequence[str], Sequence[str]]:
+        """Remove the snapshots that the configured rule lets go, compress the old; returns the names of both."""
+        from taskkeep.store import backups
+        from taskkeep.store.save import writing
+
+        asked = _options(options)
+        with writing(self.root, asked) as writer:
+            return backups.prune(self.root, writer.config, now=_now(), dry_run=asked.dry_run)
 
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""

@@ -184,7 +184,7 @@ def _expected(root: Root, name: str, outline: Outline | None) -> str | None:
 
 def _leading_to(outline: Outline | None, sha: str) -> int | None:
     """The last event that led to these bytes."""
-    needle = b'"after":"%s"' % sha.encode()
+    needle = b'"after":"%s",' % sha.encode()  # the archive's hashes end their object
     rows = outline.rows if outline is not None else []
     return next((number for number in range(len(rows) - 1, -1, -1) if needle in rows[number]), None)
 
@@ -239,7 +239,7 @@ def described(root: Root, snapshot: Snapshot, outline: Outline | None) -> dict[s
 
 
 def _reason(outline: Outline, number: int) -> tuple[str, str]:
-    from taskkeep.store.save import message
+    from taskkeep.store.message import message
 
     first = outline.event(number)
     events = [first]
@@ -400,7 +400,7 @@ def create(root: Root, data: bytes, *, now: str, actor: str, why: str | None) ->
 
     Only under the writers' lock. Raises OSError, BacklogUnreadable.
     """
-    from taskkeep.store.save import snapshot_name
+    from taskkeep.store.placement import snapshot_name
 
     text.parse(data)
     make_folder(root.backups, 0o700)

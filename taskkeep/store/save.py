@@ -26,7 +26,7 @@ from taskkeep.errors import (
     TaskkeepError,
     Usage,
 )
-from taskkeep.store import log, pack, pending, recovery
+from taskkeep.store import backups, log, pack, pending, recovery
 from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
 from taskkeep.store.config import load_config
 from taskkeep.store.files import disk_fault, make_folder, read, remove, replace
@@ -138,6 +138,8 @@ class Writer:
         self.archive_bytes: bytes | None = None
         self.mode = 0o644
         self.choices: list[dict[str, Any]] = []
+        self.absent = False  # no backlog.json stands there to be put aside or back
+        self.snapshots = bool(self.config["backups.keep"])
 
     # -- entering ------------------------------------------------------------------------
 
@@ -302,9 +304,9 @@ class Writer:
             pieces,
             archive,
             old_archive=self.archive_bytes,
-            fresh=self.fresh,
+            fresh=self.fresh or self.absent,
             mode=self.mode,
-            snapshot=self.config["backups.keep"],
+            snapshot=self.snapshots and not backups.holds(self.root, self.sha),
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
@@ -502,6 +504,7 @@ class Writer:
             log.append_joined(root, state, placement.lines)
             self._pack(pack.limit_for(events[0]["source"]))
             note_checked(root)
+            backups.tidy(root, self.config, len(self.bytes))
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
@@ -526,8 +529,13 @@ def missing_backlog() -> BacklogUnreadable:
 
 
 @contextlib.contextmanager
-def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Writer]:
-    """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises."""
+def writing(
+    root: Root, options: Options, *, fresh: bool = False, kind: Callable[[Root, Options], Writer] | None = None
+) -> Iterator[Writer]:
+    """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises.
+
+    *kind* makes another kind of writer, as one that restores over a damaged file.
+    """
     root.refuse_detours()
     try:
         make_folder(os.path.dirname(root.local))
@@ -538,7 +546,7 @@ def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Wr
         check_interrupt()
         warnings: list[str] = []
         try:
-            writer = Writer(root, options, fresh=fresh)
+            writer = Writer(root, options, fresh=fresh) if kind is None else kind(root, options)
             warnings = writer.warnings
             writer.enter()
             yield writer
