@@ -91,6 +91,21 @@ class Interrupted(TaskkeepError):
         super().__init__("interrupted; nothing was changed", hint="Run the command again.")
 
 
+# -- usage -------------------------------------------------------------------------------
+
+
+class BadPoint(Usage):
+    """A WHEN that cannot name a point in time: empty, a path, in the future, no commit."""
+
+    code = "bad_point"
+
+
+class AmbiguousPoint(Usage):
+    """A WHEN that several points in time bear."""
+
+    code = "ambiguous_point"
+
+
 # -- not found ---------------------------------------------------------------------------
 
 
@@ -120,6 +135,24 @@ class TaskArchived(NotFound):
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"{task_id} is in the archive", hint="Bring it back with 'taskkeep restore'.", task_id=task_id)
+
+
+class UnknownPoint(NotFound):
+    """No time, event, backup or git revision is called like that."""
+
+    code = "unknown_point"
+
+
+class BeforeFirst(NotFound):
+    """A point in time before the backlog's first change."""
+
+    code = "before_first_change"
+
+
+class TaskNotThen(NotFound):
+    """The task did not exist at the point in time that was named."""
+
+    code = "task_not_then"
 
 
 class CriterionNotFound(NotFound):
@@ -183,6 +216,12 @@ class LogDamaged(Invalid):
     code = "audit_broken"
 
 
+class BackupDamaged(Invalid):
+    """A snapshot that no longer holds what was put into it."""
+
+    code = "damaged_backup"
+
+
 class ConfigInvalid(Invalid):
     """.taskkeep/config.toml cannot be used."""
 
@@ -235,10 +274,10 @@ class TaskNeeded(Refused):
 
     code = "task_needed"
 
-    def __init__(self, task_id: str, dependents: Sequence[str]) -> None:
+    def __init__(self, task_id: str, dependents: Sequence[str], *, hint: str = "") -> None:
         super().__init__(
             f"{', '.join(dependents)} still {'names' if len(dependents) == 1 else 'name'} {task_id}",
-            hint="Pass --unlink to take the links out as well.",
+            hint=hint or "Pass --unlink to take the links out as well.",
             task_id=task_id,
             dependents=list(dependents),
         )
@@ -262,6 +301,20 @@ class DanglingLink(GraphBroken):
             task_id=task_id,
             field=field,
             target=target,
+        )
+
+
+class LinksMissing(GraphBroken):
+    """Old versions of tasks name others that are not there any more."""
+
+    code = "links_missing"
+
+    def __init__(self, missing: Sequence[tuple[str, str, str]]) -> None:
+        said = ", ".join(f"{task_id} {field} {target}" for task_id, field, target in missing[:5])
+        super().__init__(
+            f"not there any more: {said}" + (" …" if len(missing) > 5 else ""),
+            hint="Restore those tasks too, or pass --unlink to leave these links out.",
+            missing=[{"task_id": task_id, "field": field, "target": target} for task_id, field, target in missing],
         )
 
 
@@ -380,6 +433,24 @@ class Conflicting(Refused):
             hint="Look at details.conflicts, write into the file what shall stand, and apply it upon a later base.",
             conflicts=list(conflicts),
         )
+
+
+class NothingToUndo(Refused):
+    """No change of the actor's is there to be taken back, or the event is none that can be."""
+
+    code = "nothing_to_undo"
+
+
+class ChangedSince(Refused):
+    """What a change had set was changed again after it."""
+
+    code = "changed_since"
+
+
+class IdTaken(Refused):
+    """Another task bears the id now."""
+
+    code = "id_taken"
 
 
 class AlreadyInitialised(Refused):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import new_task, set_status
-from taskkeep.backlog.events import SEQUENCE_FIELDS, apply_field, task_changes
+from taskkeep.backlog.events import SEQUENCE_FIELDS, apply_field
 from taskkeep.backlog.ids import looks_like_id
 from taskkeep.backlog.rules import time_problems
 from taskkeep.backlog.shape import normalise, unknown_field
@@ -406,7 +406,7 @@ def _without_fence(data: bytes) -> bytes:
                 blocks.append([])
         elif inside:
             blocks[-1].append(row)
-    return max((b"\n".join(block) for block in blocks), key=len)
+    return max((b"\n".join(block) for block in blocks), key=len, default=data)
 
 
 # -- what would be lost --------------------------------------------------------------------
@@ -607,15 +607,3 @@ def refuse_losses(before: Backlog, after: Backlog, past: Past, may: Allowed, *, 
         raise TasksLost([{"task_id": task["id"], "title": task["title"]} for task in gone], told)
     if back:
         raise FieldsReverted(told)
-
-
-def difference(before: Backlog, after: Backlog, now: str) -> dict[str, list[Any]]:
-    """What *after* has other than *before*: ``added`` and ``removed`` tasks, and ``changed`` by field."""
-    found: dict[str, list[Any]] = {"added": [], "removed": [], "changed": []}
-    for kind, task, details in task_changes(before, after, now):
-        if kind == "task_updated":
-            changes = {field: change for field, change in details["changes"].items() if field != "updated_at"}
-            found["changed"].append({**details, "task_id": task["id"], "title": task["title"], "changes": changes})
-        else:
-            found["added" if kind == "task_created" else "removed"].append(task)
-    return found

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.difference import difference
 from taskkeep.backlog.events import event_hash
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
-from taskkeep.backlog.rewrite import BOM, Past, Rewriting, allowed, difference, refuse_losses, stubs
+from taskkeep.backlog.rewrite import BOM, Past, Rewriting, allowed, refuse_losses, stubs
 from taskkeep.backlog.task import canonical, kind_of
 from taskkeep.errors import BacklogUnreadable, LogDamaged, NotFound, Outside, Usage
 from taskkeep.store import log, pending
@@ -22,6 +23,7 @@ from taskkeep.store.validate import task_problem
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from taskkeep.backlog.difference import Difference
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
     from taskkeep.store.git import Repository
@@ -37,7 +39,7 @@ class Adoption:
         self.events, self._delete, self._revert = events, delete, revert
         self._rows: dict[str, list[dict[str, Any]]] = {}
         self.archived: dict[str, Task] = {}
-        self.difference: dict[str, Any] | None = None
+        self.difference: Difference | None = None
 
     def before(self, writer: Writer) -> Backlog:
         """Return the backlog that the log tells of. Raises BacklogUnreadable, LogDamaged."""
@@ -100,7 +102,7 @@ class Adoption:
         )
         after, told = rewriting.wanted(self._rows[BACKLOG], self._rows[ARCHIVE])
         refuse_losses(before, after, past, allowed(before, after, self._delete, self._revert), cuts=False)
-        self.difference = difference(before, after, context.now)
+        self.difference = difference(before, after)
         context.warn([*told, *stubs(before, after)])
         return after
 
@@ -126,7 +128,7 @@ def _rows(data: bytes, name: str) -> list[dict[str, Any]]:
 
 def adopt(
     writer: Writer, *, base: str | None, delete: Iterable[str], revert: Iterable[str]
-) -> tuple[Outcome, dict[str, Any] | None, list[str]]:
+) -> tuple[Outcome, Difference | None, list[str]]:
     """Record what the files hold other than the log; returns the outcome, the difference, and the files of
     the log that *base* had and that were brought back.
 

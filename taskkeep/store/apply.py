@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from taskkeep.backlog.rewrite import Past, Rewriting, allowed, difference, refuse_losses, stubs
+from taskkeep.backlog.difference import difference
+from taskkeep.backlog.rewrite import Past, Rewriting, allowed, refuse_losses, stubs
 from taskkeep.store import log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from taskkeep.backlog.backlog import Backlog
+    from taskkeep.backlog.difference import Difference
     from taskkeep.backlog.rewrite import Row
     from taskkeep.store.layout import Root
     from taskkeep.store.save import Context
@@ -31,7 +33,7 @@ class Application:
     ) -> None:
         self._root, self._rows, self._told = root, rows, list(told)
         self._base, self._delete, self._revert = base, delete, revert
-        self.difference: dict[str, Any] | None = None
+        self.difference: Difference | None = None
 
     def change(self, before: Backlog, context: Context) -> Backlog:
         """Return the backlog that the rows ask for. Raises what Project.apply says."""
@@ -47,6 +49,6 @@ class Application:
         )
         after, told = rewriting.wanted(self._rows)
         refuse_losses(before, after, past, allowed(before, after, self._delete, self._revert), cuts=True)
-        self.difference = difference(before, after, context.now)
+        self.difference = difference(before, after)
         context.warn([*self._told, *told, *stubs(before, after)])
         return after

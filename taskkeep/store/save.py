@@ -26,7 +26,7 @@ from taskkeep.errors import (
     TaskkeepError,
     Usage,
 )
-from taskkeep.store import log, outline, pack, pending, recovery
+from taskkeep.store import backups, log, outline, pack, pending, recovery
 from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
 from taskkeep.store.config import load_config
 from taskkeep.store.files import FileId, disk_fault, make_folder, read, remove, replace
@@ -151,6 +151,8 @@ class Writer:
         self.adoption: Adoption | None = None  # where the files are hand-edited, and that is what is to be saved
         self.saved: dict[str, bytes] | None = None  # where files are edited by hand: what was saved, as far as known
         self.carried: frozenset[str] = frozenset()  # paths that wait for the commit of this save, not for one before
+        self.absent = False  # no backlog.json stands there to be put aside or back
+        self.snapshots = bool(self.config["backups.keep"])
 
     # -- entering ------------------------------------------------------------------------
 
@@ -322,10 +324,10 @@ class Writer:
             pieces,
             archive,
             old_archive=self.archive_bytes,
-            fresh=self.fresh,
+            fresh=self.fresh or self.absent,
             mode=self.mode,
-            snapshot=self.config["backups.keep"],
             old_archived=self.adoption.archived if self.adoption is not None else None,
+            snapshot=self.snapshots and not backups.holds(self.root, self.sha),
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
@@ -526,6 +528,7 @@ class Writer:
             self._pack(pack.limit_for(events[0]["source"]))
             note_checked(root)
             outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
+            backups.tidy(root, self.config, len(self.bytes))
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
@@ -550,8 +553,13 @@ def missing_backlog() -> BacklogUnreadable:
 
 
 @contextlib.contextmanager
-def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Writer]:
-    """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises."""
+def writing(
+    root: Root, options: Options, *, fresh: bool = False, kind: Callable[[Root, Options], Writer] | None = None
+) -> Iterator[Writer]:
+    """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises.
+
+    *kind* makes another kind of writer, as one that restores over a damaged file.
+    """
     root.refuse_detours()
     try:
         make_folder(os.path.dirname(root.local))
@@ -562,7 +570,7 @@ def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Wr
         check_interrupt()
         warnings: list[str] = []
         try:
-            writer = Writer(root, options, fresh=fresh)
+            writer = Writer(root, options, fresh=fresh) if kind is None else kind(root, options)
             warnings = writer.warnings
             writer.enter()
             yield writer

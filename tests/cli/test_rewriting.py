@@ -23,7 +23,7 @@ def test_adopt_shows_the_difference_in_a_pipe_line_by_line(cli: Cli) -> None:
     result = cli("adopt", "--why", "on the web page")
 
     assert result.status == 0, result.err
-    assert result.out.splitlines() == [f"~ {task_id} by hand", "    title: one → by hand", "    labels: + b"]
+    assert result.out.splitlines() == [f"~\t{task_id}\tby hand", "  title: one → by hand", "  labels: + b"]
     assert cli("verify").status == 0
 
 
@@ -49,7 +49,7 @@ def test_ids_to_be_named_may_repeat_and_stand_in_one_list(cli: Cli, tmp_path: Pa
     assert {one["task_id"] for one in refused.error["details"]["lost"]} == set(ids[1:])
     named = ["--allow-delete", f"{ids[0]},{ids[1].lower()}", "--allow-delete", ids[2]]
     assert cli("apply", str(file), *named).out.splitlines() == [
-        f"- {task_id} {title}" for task_id, title in sorted(zip(ids, ("one", "two", "three"), strict=True))
+        f"-\t{task_id}\t{title}" for task_id, title in sorted(zip(ids, ("one", "two", "three"), strict=True))
     ]
     assert cli("apply", str(file), "--allow-delete", "T99999").status == 3
 

@@ -49,7 +49,7 @@ def test_an_edited_field_becomes_an_event_with_a_reason_and_a_commit(kit: Any) -
     [event] = events(kit, 1)
     assert (event["event_type"], event["source"], bool(event["why"])) == ("task_updated", "adopt", True)
     assert event["details"]["changes"]["title"] == {"from": "first", "to": "by hand"}
-    assert saved.difference["changed"][0]["changes"]["title"]["to"] == "by hand"
+    assert saved.difference.changed[0].changes["title"]["to"] == "by hand"
     assert saved.commit == kit.head()
     assert kit.project.adopt().changed is False
     kit.assert_sound()

@@ -52,7 +52,7 @@ def test_all_differences_are_one_change(kit: Any) -> None:
     assert {(event["source"], event["why"]) for event in kit.project.log(limit=2).events} == {
         ("apply", "new.json applied as a whole")
     }
-    assert [one["title"] for one in saved.difference["added"]] == ["third"]
+    assert [one["title"] for one in saved.difference.added] == ["third"]
     assert task(kit, "first")["completed_at"] == task(kit, "first")["updated_at"]
     assert task(kit, "third")["notes"][0]["by"] == task(kit, "third")["created_by"]
     kit.assert_sound()

@@ -1,14 +1,12 @@
 """adopt and apply: a backlog that somebody rewrote as a whole becomes a change like any other."""
 
-from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
 
 from taskkeep.cli.app import Writer, new_app
 from taskkeep.cli.call import Call, call_of
-from taskkeep.cli.events import change_lines
-from taskkeep.cli.output import shown
+from taskkeep.cli.events import difference_lines
 from taskkeep.cli.texts import split
 from taskkeep.project import Saved
 
@@ -87,18 +85,6 @@ def _allowed(delete: list[str] | None, revert: list[str] | None) -> dict[str, An
 
 def _show(call: Call, saved: Saved) -> None:
     if not call.output.is_json and not call.quiet and saved.difference is not None:
-        call.output.text("".join(f"{line}\n" for line in _difference(call, saved.difference)))
+        call.output.text(difference_lines(saved.difference, call.output.screen))
         saved = saved._replace(tasks=[])
     call.output.saved(saved)
-
-
-def _difference(call: Call, difference: dict[str, Any]) -> Iterator[str]:
-    screen = call.output.screen
-    for name, mark in (("added", "+"), ("removed", "-")):
-        for task in difference[name]:
-            yield f"{mark} {task['id']} {shown(task['title'])}"
-    for entry in difference["changed"]:
-        yield f"~ {entry['task_id']} {shown(entry['title'])}"
-        if "archived" in entry:
-            yield "    archived" if entry["archived"] else "    back from the archive"
-        yield from (f"    {line}" for line in change_lines(entry["changes"], screen))
