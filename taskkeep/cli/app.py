@@ -56,7 +56,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "doctor": ("check", "The backlog", "Check what the backlog stands on: git, lock, disk."),
     "schema": ("setup", "For programs", "Print a JSON Schema."),
     "completion": ("setup", "For programs", "Print the completion script of a shell."),
-    "uninstall": ("setup", "For programs", "Take out what init set up in git, never the backlog."),
+    "agents": ("agents", "For programs", "Set up what language-model agents read and run here."),
+    "setup": ("setup", "For programs", "Set up a check in git before each commit."),
+    "uninstall": ("setup", "For programs", "Take out what was set up in git and for agents, never the backlog."),
     "demo": ("demo", "For programs", "Show in a temporary folder what taskkeep guards against."),
 }
 
