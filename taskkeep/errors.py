@@ -122,6 +122,12 @@ class TaskArchived(NotFound):
         super().__init__(f"{task_id} is in the archive", hint="Bring it back with 'taskkeep restore'.", task_id=task_id)
 
 
+class RevisionUnknown(NotFound):
+    """No commit of this repository goes by this name."""
+
+    code = "revision_not_found"
+
+
 class CriterionNotFound(NotFound):
     """A task has fewer acceptance criteria than the number named."""
 
@@ -307,6 +313,21 @@ class HandEdit(Refused):
     code = "hand_edit"
 
 
+class SecretFound(Refused):
+    """A save would write a key or token, which stays in the history for good."""
+
+    code = "secret"
+
+    def __init__(self, where: str, kind: str, shown: str, **details: Any) -> None:
+        super().__init__(
+            f"{where} holds {kind} ({shown})",
+            hint="Take it out; if it is meant to be there, pass --allow-secret with --why.",
+            kind=kind,
+            shown=shown,
+            **details,
+        )
+
+
 class AlreadyInitialised(Refused):
     """There is a backlog here already."""
 
@@ -357,6 +378,12 @@ class GitUnavailable(Outside):
     """Git is missing, too old, or refuses to work here."""
 
     code = "git"
+
+
+class ShallowClone(Outside):
+    """This clone lacks the history that a comparison needs."""
+
+    code = "shallow"
 
 
 class NoIdentity(Outside):
