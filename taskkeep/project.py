@@ -652,7 +652,7 @@ class Project:
         return os.path.join(self.root.local, "edits", f"{task_id}.md")
 
 
-_OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source")
+_OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source", "allow_secret")
 
 
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import re
     from collections.abc import Iterable, Iterator, Mapping
 
+    from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
 
 VERSION = 1
@@ -115,3 +116,14 @@ def new_in(before: Task | None, after: Task) -> list[tuple[str, Secret]]:
 
 def fingerprints(found: Iterable[tuple[str, Secret]]) -> list[str]:
     return sorted({one.fingerprint for _, one in found})
+
+
+def allowed_in(events: Iterable[Event]) -> set[str]:
+    """The fingerprints of the secrets that events let pass, each with a reason."""
+    return {
+        name
+        for event in events
+        if isinstance(names := event["details"].get("allowed_secrets"), list) and (event["why"] or "").strip()
+        for name in names
+        if isinstance(name, str)
+    }

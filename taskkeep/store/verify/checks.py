@@ -381,22 +381,15 @@ def _config_bytes(tree: Tree) -> bytes | None:
 
 
 def _check_narrowed(judged: Judged, narrowing: Narrowing) -> None:
-    for task in judged.live.values():
-        for problem in narrowing.problems(task):
-            field = str(problem.details["field"]).partition(".")[0]
-            file, line = judged.tree.line_of(task["id"], field)
-            judged.findings.add("schema", problem.message, task_id=task["id"], file=file, line=line, hint=problem.hint)
-
-
-def allowed_secrets(events: Iterable[Event]) -> set[str]:
-    """The fingerprints of the secrets that events let pass, each with a reason."""
-    return {
-        name
-        for event in events
-        if isinstance(names := event["details"].get("allowed_secrets"), list) and (event["why"] or "").strip()
-        for name in names
-        if isinstance(name, str)
-    }
+    try:
+        found = [(task, problem) for task in judged.live.values() for problem in narrowing.problems(task)]
+    except ConfigInvalid as error:
+        judged.findings.add("config", error.message, file=CONFIG, line=1, hint=error.hint)
+        return
+    for task, problem in found:
+        field = str(problem.details["field"]).partition(".")[0]
+        file, line = judged.tree.line_of(task["id"], field)
+        judged.findings.add("schema", problem.message, task_id=task["id"], file=file, line=line, hint=problem.hint)
 
 
 def _check_secrets(judged: Judged, allowed: Collection[str]) -> None:

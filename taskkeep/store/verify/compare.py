@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from taskkeep.backlog import secrets
 from taskkeep.backlog.events import diff
 from taskkeep.backlog.task import is_finished
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.layout import AUDIT, CONFIG
-from taskkeep.store.verify.checks import ADOPT, FROM_GIT, allowed_secrets, is_older
+from taskkeep.store.verify.checks import ADOPT, FROM_GIT, is_older
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -236,9 +237,9 @@ def check_config_changed(old: Tree, new: Tree, findings: Findings) -> None:
             line=_first_other_config_line(old, new),
             hint="Look at it by itself: it counts once it is merged.",
         )
-    known = allowed_secrets(old.log.events)
+    known = secrets.allowed_in(old.log.events)
     for event in new.log.events:
-        if event["hash"] not in old.log.hashes and not allowed_secrets([event]) <= known:
+        if event["hash"] not in old.log.hashes and not secrets.allowed_in([event]) <= known:
             path, line = new.log.place(event)
             findings.add(
                 "config_changed",

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskkeep.backlog import secrets
 from taskkeep.backlog.task import shortened
 from taskkeep.errors import GitUnavailable
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.log import archive_after
 from taskkeep.store.verify import compare as between
-from taskkeep.store.verify.checks import Judged, allowed_secrets, judge
+from taskkeep.store.verify.checks import Judged, judge
 from taskkeep.store.verify.findings import ERROR, Findings
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _judge(tree: Tree, olds: list[Tree], whole: bool) -> Findings:
     if not whole and len(olds) == 1 and olds[0].exists and _is_plain(olds[0], tree, findings):
         return findings
     findings = Findings()
-    judged = judge(tree, findings, allowed=allowed_secrets(tree.log.events))
+    judged = judge(tree, findings, allowed=secrets.allowed_in(tree.log.events))
     for old in olds:
         between.compare(old, judged, findings)
     return findings

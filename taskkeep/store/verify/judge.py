@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from taskkeep.backlog import secrets
 from taskkeep.errors import ShallowClone, TaskkeepError, Usage
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.revision import commit_of, is_shallow
 from taskkeep.store.verify import compare as between
 from taskkeep.store.verify.backups import check_backups
-from taskkeep.store.verify.checks import Judged, allowed_secrets, judge
+from taskkeep.store.verify.checks import Judged, judge
 from taskkeep.store.verify.findings import Findings, settled
 from taskkeep.store.verify.trees import Shared, Tree, commit_tree, index_tree, working_tree
 
@@ -148,7 +149,7 @@ class Judgement:
         if not tree.exists:
             return Judged(tree, found)
         exceptions = [event for old in olds for event in old.log.events] if olds else tree.log.events
-        return judge(tree, found, narrowed_by=olds[0] if olds else None, allowed=allowed_secrets(exceptions))
+        return judge(tree, found, narrowed_by=olds[0] if olds else None, allowed=secrets.allowed_in(exceptions))
 
     def _run_working_tree(self) -> Judged:
         """The working tree, held against HEAD where there is one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from taskkeep.store.layout import AUDIT, BACKLOG
+from taskkeep.store.layout import AUDIT
 from taskkeep.store.verify.trees import NO_FETCH
 
 if TYPE_CHECKING:
@@ -36,17 +36,22 @@ def _roots(names: Iterable[str]) -> list[str]:
     return sorted(found)
 
 
-def root_above(repository: Repository, folder: str, commits: Iterable[str]) -> str | None:
-    """The path of the nearest backlog at or above *folder* that one of the commits holds, None where none does."""
+def root_above(repository: Repository, folder: str, commits: Iterable[str], *, past: bool = False) -> str | None:
+    """The path of the nearest backlog at or above *folder* that one of the commits holds, None where none does.
+
+    *past*: or that an ancestor of theirs held.
+    """
     inside = os.path.relpath(folder, repository.top) if not repository.bare else "."
     parts = [] if inside in (".", "") or inside.startswith("..") else inside.split(os.sep)
     wanted = list(commits)
     while True:
         prefix = "".join(f"{part}/" for part in parts)
         for commit in wanted:
-            paths = [prefix + BACKLOG, prefix + AUDIT]
-            answer = repository.run("ls-tree", "-z", "--name-only", "--full-tree", commit, "--", *paths)
-            if prefix + AUDIT in os.fsdecode(answer.out).split("\0"):
+            if past:
+                answer = repository.run("-C", repository.top, "rev-list", "-1", commit, "--", prefix + AUDIT)
+            else:
+                answer = repository.run("ls-tree", "-z", "--name-only", "--full-tree", commit, "--", prefix + AUDIT)
+            if answer.out:
                 return prefix
         if not parts:
             return None

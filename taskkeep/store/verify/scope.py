@@ -44,7 +44,7 @@ def verify_at(
     if repository is None:
         raise BacklogNotFound(start)
     commits = _commits(repository, asked)
-    prefix = root_above(repository, folder, commits)
+    prefix = root_above(repository, folder, commits, past=asked.history)
     if prefix is None and (asked.base is None and asked.head is None):
         raise BacklogNotFound(start)
     return verify(Where(None, prefix or ""), lambda: repository, asked)
