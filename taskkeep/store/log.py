@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskkeep.store.layout import Root
 
 RECORD = "log.json"
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 IDS = "ids"
 _CREATED_ID = re.compile(rb'"id": ?"(T[0-9A-HJKMNP-TV-Z]{4,})"')
 
@@ -92,6 +92,7 @@ class LogState:
     __slots__ = (
         "after",
         "archive",
+        "checked_by",
         "count",
         "heads",
         "highest",
@@ -106,6 +107,7 @@ class LogState:
         self.heads: list[str] = []  # own first
         self.after: str | None = None  # sha256 of the backlog that the one head leads to
         self.archive: str | None = None  # sha256 of the archive that it leads to
+        self.checked_by = ""  # the version of taskkeep that wrote what `after` names, so that it knows all fields
         self.count = 0
         self.highest = 0
         self.ids = b"\n"  # every id ever known here, one a line, with a line break before the first
@@ -153,8 +155,8 @@ def load(root: Root) -> LogState:
     state.names = mark
     state.count = len(events)
     by_hash = {event["hash"]: event for event in events}
-    own = _old_head(root)
     found = heads(events)
+    own = own_head(root, [by_hash[name] for name in found])
     found.sort(key=lambda name: (name != own, by_hash[name]["timestamp"], name))
     state.heads = found
     if len(found) == 1:
@@ -165,6 +167,40 @@ def load(root: Root) -> LogState:
             state.keys.setdefault(event["key"], event["hash"])
     write_joined(root, state, events)
     return state
+
+
+def vouched(root: Root) -> LogState | None:
+    """Return the log's state where the record still fits, so that the joined log holds just the log's events."""
+    return _load_record(root, fingerprint(list_files(root)))
+
+
+def own_head(root: Root, found: list[Event]) -> str | None:
+    """Return the one of several heads that this checkout itself made last.
+
+    The record tells; in a fresh clone git does: what came by a merge is not in its first parent.
+    """
+    names = {event["hash"] for event in found}
+    old = _old_head(root)
+    if old in names or len(found) < 2:
+        return old
+    from taskkeep.store.git import repository_of
+    from taskkeep.store.layout import AUDIT
+
+    repository = repository_of(root.path)
+    if repository is None:
+        return old
+    files: dict[str, str] = {f"{repository.prefix}{AUDIT}/{file_name(event)}": event["hash"] for event in found}
+    answer = repository.run(
+        "log", "--first-parent", "-m", "--no-renames", "--diff-filter=A", "--format=%x00%P", "--name-only",
+        "--end-of-options", "HEAD", "--", AUDIT,
+    )  # fmt: skip
+    for entry in answer.text.split("\0")[1:]:
+        parents, *paths = entry.split("\n")
+        if " " not in parents:
+            for path in paths:
+                if path in files:
+                    return files[path]
+    return old
 
 
 def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
@@ -207,7 +243,7 @@ def _record(root: Root) -> Any:
 
 def _old_head(root: Root) -> str | None:
     record = _record(root)
-    return record["heads"][0] if isinstance(record, dict) and record.get("heads") else None
+    return str(record["heads"][0]) if isinstance(record, dict) and record.get("heads") else None
 
 
 def _load_record(root: Root, mark: str) -> LogState | None:
@@ -223,7 +259,7 @@ def _load_record(root: Root, mark: str) -> LogState | None:
         if list(FileId.of(os.stat(root.joined))) != record["joined"]:
             return None
         state.names, state.heads, state.after = mark, record["heads"], record["after"]
-        state.archive = record["archive"]
+        state.archive, state.checked_by = record["archive"], record["checked_by"]
         state.count, state.highest, state.keys = record["count"], record["highest"], record["keys"]
         state.joined = record["joined"]
     except (OSError, KeyError, TypeError, ValueError):
@@ -265,6 +301,7 @@ def save_record(root: Root, state: LogState) -> None:
         "heads": state.heads,
         "after": state.after,
         "archive": state.archive,
+        "checked_by": state.checked_by,
         "count": state.count,
         "highest": state.highest,
         "keys": state.keys,

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog.task import shortened
-from taskkeep.errors import RevisionUnknown, Usage
+from taskkeep.errors import AmbiguousPoint, BadPoint, UnknownPoint
 
 if TYPE_CHECKING:
     from taskkeep.store.git import Repository
@@ -19,24 +19,26 @@ _HINT = "A branch, a tag, or a commit's hash."
 def commit_of(repository: Repository, name: str, option: str) -> str:
     """Return the full hash of the commit that *name* means.
 
-    Raises Usage for what is no name of one commit (empty, a path, ambiguous, another object), RevisionUnknown.
+    Raises BadPoint for what is no name of one commit (empty, a path, another object), AmbiguousPoint, UnknownPoint.
     """
     shown = shortened(name)
     if not name.strip() or not name.isprintable() or name != name.strip():
-        raise Usage(f"{option}: {shown!r} is no name of a commit", hint=_HINT)
+        raise BadPoint(f"{option}: {shown!r} is no name of a commit", hint=_HINT)
     if len(name) > MOST or name.startswith(("-", "^", "/", ".", "~")) or ":" in name or ".." in name:
-        raise Usage(f"{option}: {shown} is no name of a commit", hint=_HINT)
+        raise BadPoint(f"{option}: {shown} is no name of a commit", hint=_HINT)
     answer = repository.run("rev-parse", "--verify", "--end-of-options", name)
     if b"is ambiguous" in answer.err:
-        raise Usage(f"{option}: {shown} means several things to git", hint="Write the whole hash, or refs/heads/….")
+        raise AmbiguousPoint(
+            f"{option}: {shown} means several things to git", hint="Write the whole hash, or refs/heads/…."
+        )
     full = answer.text
     if answer.status:
         if os.path.lexists(os.path.join(repository.folder, name)) or os.path.lexists(name):
-            raise Usage(f"{option}: {shown} is a path, not a commit", hint=_HINT)
+            raise BadPoint(f"{option}: {shown} is a path, not a commit", hint=_HINT)
         hint = "See 'git branch --all'."
         if is_shallow(repository):
             hint = "This clone is shallow: 'git fetch --unshallow' brings the rest."
-        raise RevisionUnknown(f"{option}: git knows no commit {shown} here", hint=hint)
+        raise UnknownPoint(f"{option}: git knows no commit {shown} here", hint=hint)
     peeled = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{full}^{{commit}}")
     if peeled.status or not _HEX.issuperset(peeled.text):
         raise _no_commit(repository, full, option, shown)
@@ -45,11 +47,11 @@ def commit_of(repository: Repository, name: str, option: str) -> str:
 
 def _no_commit(repository: Repository, full: str, option: str, shown: str) -> Exception:
     if repository.run("cat-file", "-e", full).status and _HEX.issuperset(full):
-        return RevisionUnknown(
+        return UnknownPoint(
             f"{option}: git has no object {shown} here",
             hint="A shallow clone lacks it: 'git fetch --unshallow' brings the rest.",
         )
-    return Usage(f"{option}: {shown} is no commit", hint=_HINT)
+    return BadPoint(f"{option}: {shown} is no commit", hint=_HINT)
 
 
 def is_shallow(repository: Repository) -> bool:

@@ -8,6 +8,7 @@ import stat
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
+from taskkeep import __version__
 from taskkeep.backlog import secrets, text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import Chain, Request, task_changes
@@ -26,11 +27,12 @@ from taskkeep.errors import (
     TaskkeepError,
     Usage,
 )
-from taskkeep.store import log, pack, pending, recovery
+from taskkeep.store import backups, log, outline, pack, pending, recovery
 from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
 from taskkeep.store.config import load_config
-from taskkeep.store.files import disk_fault, make_folder, read, remove, replace
+from taskkeep.store.files import FileId, disk_fault, make_folder, read, remove, replace
 from taskkeep.store.git import Repository, is_refusal, repository_of
+from taskkeep.store.hashing import Hashing
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.message import message
@@ -46,9 +48,14 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
+    from taskkeep.store.adopt import Adoption
     from taskkeep.store.layout import Root
 
 SPLICE_LIMIT = 200
+_HAND_EDIT_HINT = (
+    "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
+    "'taskkeep restore' brings a saved state back."
+)
 
 
 class Options:
@@ -111,6 +118,10 @@ class Context:
     def new_uid() -> str:
         return os.urandom(16).hex()
 
+    def warn(self, texts: Sequence[str]) -> None:
+        """Have something said with the answer."""
+        self._writer.warnings += texts
+
 
 class Outcome:
     """What a save did, read back from disk."""
@@ -137,10 +148,16 @@ class Writer:
         self.token = ""
         self.log = log.LogState()
         self.bytes = b""
+        self.file: FileId | None = None
         self.sha: str | None = None
         self.archive_bytes: bytes | None = None
         self.mode = 0o644
         self.choices: list[dict[str, Any]] = []
+        self.adoption: Adoption | None = None  # where the files are hand-edited, and that is what is to be saved
+        self.saved: dict[str, bytes] | None = None  # where files are edited by hand: what was saved, as far as known
+        self.carried: frozenset[str] = frozenset()  # paths that wait for the commit of this save, not for one before
+        self.absent = False  # no backlog.json stands there to be put aside or back
+        self.snapshots = bool(self.config["backups.keep"])
 
     # -- entering ------------------------------------------------------------------------
 
@@ -187,11 +204,20 @@ class Writer:
         except FileNotFoundError:
             raise missing_backlog() from None
         self.mode = stat.S_IMODE(found.st_mode)
-        self.sha = sha256(self.bytes).hexdigest()
+        self.file = FileId.of(found)
+        hashing = Hashing(self.bytes)
+        trusted = self._decoded_meanwhile()
+        self.sha = hashing.hexdigest()
         self.archive_bytes = self._read_archive()
+        if self.adoption is not None:
+            return self.adoption.before(self)
         ours = len(self.log.heads) == 1 and self.sha == self.log.after and self.archive_sha() == self.log.archive
-        live = self._tasks_of(self.bytes, BACKLOG, trusted=ours)
-        archived = self._tasks_of(self.archive_bytes, ARCHIVE, trusted=ours) if self.archive_bytes is not None else {}
+        live = self._tasks_of(self.bytes, BACKLOG, trusted if ours else None)
+        archived = {}
+        if self.archive_bytes is not None:
+            archived = self._tasks_of(
+                self.archive_bytes, ARCHIVE, text.parse_trusted(self.archive_bytes) if ours else None
+            )
         backlog = Backlog(live, archived)
         if not ours:
             self._join(backlog)
@@ -206,16 +232,25 @@ class Writer:
     def archive_sha(self) -> str | None:
         return None if self.archive_bytes is None else sha256(self.archive_bytes).hexdigest()
 
-    @staticmethod
-    def _tasks_of(data: bytes, name: str, *, trusted: bool) -> dict[str, Task]:
-        if trusted:
-            tasks = text.parse_trusted(data)
-            refuse_unknown_fields(tasks)
-        else:
-            tasks = text.parse(data, name, only_known=True)
-            refuse_unknown_fields(tasks)
-            check_tasks(tasks)
-            refuse_double_ids(tasks, name)
+    def _decoded_meanwhile(self) -> list[Task] | None:
+        """The tasks, decoded while the hash is made, which alone tells whether that may count."""
+        if len(self.log.heads) != 1:
+            return None
+        try:
+            return text.parse_trusted(self.bytes)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            return None  # then it is not what was saved, and the strict reading says what is wrong
+
+    def _tasks_of(self, data: bytes, name: str, trusted: list[Task] | None) -> dict[str, Task]:
+        """The tasks of *data* by id; *trusted*: the same, decoded already, of bytes that a writer checked."""
+        if trusted is not None:
+            if self.log.checked_by != __version__:
+                refuse_unknown_fields(trusted)
+            return {task["id"]: task for task in trusted}
+        tasks = text.parse(data, name, only_known=True)
+        refuse_unknown_fields(tasks)
+        check_tasks(tasks)
+        refuse_double_ids(tasks, name)
         return {task["id"]: task for task in tasks}
 
     def _join(self, backlog: Backlog) -> None:
@@ -230,11 +265,11 @@ class Writer:
         elif self.sha == self.log.after:
             raise HandEdit(
                 "backlog.archive.json is not what the last save wrote",
-                hint="Somebody edited it by hand: put the saved file back with git.",
+                hint=_HAND_EDIT_HINT,
             )
         raise HandEdit(
             "backlog.json is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
-            hint="Somebody edited it by hand: 'taskkeep verify' says where; put the saved file back with git.",
+            hint=_HAND_EDIT_HINT,
             tasks=wrong[:50],
         )
 
@@ -267,10 +302,14 @@ class Writer:
         context = Context(self, self.actor(), now_text())
         after = change(before, context)
         outcome.backlog, outcome.warnings = after, self.warnings
-        if after is before and head_event is None:
+        others = self.adoption.reformatted(self, after) if self.adoption is not None else []
+        joins = self.adoption is not None and len(self.log.heads) > 1
+        if after is before and head_event is None and not (others or joins):
             return outcome
         changed = task_changes(before, after, context.now)
-        if not changed and head_event is None:
+        if others and not changed and not joins:
+            head_event = ("reformatted", {"files": others})
+        if not changed and head_event is None and not joins:
             outcome.backlog = before
             return outcome
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
@@ -291,9 +330,10 @@ class Writer:
             pieces,
             archive,
             old_archive=self.archive_bytes,
-            fresh=self.fresh,
+            fresh=self.fresh or self.absent,
             mode=self.mode,
-            snapshot=self.config["backups.keep"],
+            old_archived=self.adoption.archived if self.adoption is not None else None,
+            snapshot=self.snapshots and not backups.holds(self.root, self.sha),
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
@@ -343,7 +383,7 @@ class Writer:
         return answer.text or None if answer.status == 0 else None
 
     def _new_text(self, before: Backlog, after: Backlog, changed: Sequence[tuple[str, Task, Any]]) -> list[bytes]:
-        if self.fresh or len(changed) > SPLICE_LIMIT or not self.bytes:
+        if self.fresh or len(changed) > SPLICE_LIMIT or not self.bytes or self.adoption is not None:
             return [text.dump(after.tasks.values())]
         touched = {task["id"] for _, task, _ in changed}
         return text.splice(
@@ -354,7 +394,7 @@ class Writer:
 
     def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
         """The archive's new bytes, None where it stays as it is."""
-        if after.archived is before.archived:
+        if after.archived is before.archived and (self.adoption is None or self.archive_bytes is None):
             return None
         data = text.dump(task for task_id, task in after.archived.items() if task_id not in after.tasks)
         return None if data == self.archive_bytes else data
@@ -441,6 +481,8 @@ class Writer:
         finally:
             if commit is not None:
                 commit.discard()
+        if self.carried and outcome.commit is not None:
+            remove(self.root.pending)
         if self.repository is not None and outcome.commit is None:
             outcome.pending = True
             try:
@@ -451,7 +493,7 @@ class Writer:
                 raise disk_fault("that the commit waits could not be noted", cause, uncertain=True) from error
             if refused:
                 self.warnings.append("git could not be written: the change is saved, its commit waits")
-        self._tidy(placement, keep_journal=bool(commit and commit.warnings))
+        self._tidy(placement, outcome.backlog, keep_journal=bool(commit and commit.warnings))
 
     def _refuse_open_merge(self) -> None:
         """Refuse a merge and its like that are under way, with or without a commit of ours."""
@@ -499,7 +541,7 @@ class Writer:
         finally:
             commit.discard()
 
-    def _tidy(self, placement: Placement, *, keep_journal: bool) -> None:
+    def _tidy(self, placement: Placement, backlog: Backlog, *, keep_journal: bool) -> None:
         """After the change is durable: drop the journal, bring what is derived up to date."""
         root, state, events = self.root, self.log, placement.events
         try:
@@ -507,7 +549,7 @@ class Writer:
             state.names = log.fingerprint(log.list_files(root))
             state.heads = [events[-1]["hash"]]
             state.after = events[-1]["after"]
-            state.archive = log.archive_after(events[-1])
+            state.archive, state.checked_by = log.archive_after(events[-1]), __version__
             state.count += len(events)
             state.learn_ids(event["task_id"] for event in events if event["task_id"])
             if self.options.key is not None:
@@ -515,6 +557,8 @@ class Writer:
             log.append_joined(root, state, placement.lines)
             self._pack(pack.limit_for(events[0]["source"]))
             note_checked(root)
+            outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
+            backups.tidy(root, self.config, len(self.bytes))
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
@@ -539,8 +583,13 @@ def missing_backlog() -> BacklogUnreadable:
 
 
 @contextlib.contextmanager
-def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Writer]:
-    """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises."""
+def writing(
+    root: Root, options: Options, *, fresh: bool = False, kind: Callable[[Root, Options], Writer] | None = None
+) -> Iterator[Writer]:
+    """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises.
+
+    *kind* makes another kind of writer, as one that restores over a damaged file.
+    """
     root.refuse_detours()
     try:
         make_folder(os.path.dirname(root.local))
@@ -551,7 +600,7 @@ def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Wr
         check_interrupt()
         warnings: list[str] = []
         try:
-            writer = Writer(root, options, fresh=fresh)
+            writer = Writer(root, options, fresh=fresh) if kind is None else kind(root, options)
             warnings = writer.warnings
             writer.enter()
             yield writer

@@ -58,7 +58,7 @@ class Case(Kit):
         """Put tasks into the file, in canonical form."""
         self.file.write_bytes(text.dump(sorted((canonical(task) for task in tasks), key=lambda task: task["id"])))
 
-    def change(self, title: str, **fields: Any) -> None:
+    def change(self, title: str, /, **fields: Any) -> None:
         """Set fields of a task by hand; None takes one out."""
         tasks = self.tasks()
         for task in tasks:

@@ -52,7 +52,7 @@ class Where(NamedTuple):
 def verify(where: Where, repository: Callable[[], Repository | None], asked: Asked) -> Verdict:
     """Judge one backlog; reads only.
 
-    Raises Usage, RevisionUnknown, ShallowClone, GitUnavailable.
+    Raises Usage, BadPoint, UnknownPoint, ShallowClone, GitUnavailable.
     """
     _check_asked(asked)
     return Judgement(where, repository, asked).run()
