@@ -193,15 +193,21 @@ class Project:
             data, found = read(self.root.backlog, limit=text.MAX_BYTES)
         except FileNotFoundError:
             from taskkeep.store.save import missing_backlog
+            from taskkeep.store.witnesses import with_witnesses
 
-            raise missing_backlog() from None
+            raise with_witnesses(self.root, missing_backlog()) from None
         return data, checked(self.root)[0] == list(FileId.of(found))
 
     def _backlog(self, data: bytes, trusted: bool, *, archived: bool = True) -> Backlog:
         if trusted:
             live = {task["id"]: task for task in text.parse_trusted(data)}
         else:
-            live = _shaped(text.parse(data), BACKLOG)
+            try:
+                live = _shaped(text.parse(data), BACKLOG)
+            except BacklogUnreadable as error:
+                from taskkeep.store.witnesses import with_witnesses
+
+                raise with_witnesses(self.root, error) from None
         # Not for reading again, which every call does: a command that ends by os._exit shall not spend
         # 25 ms at 10,000 tasks on taking them apart.
         self._alive = Backlog(live, self._archive() if archived else {})
