@@ -234,6 +234,22 @@ class InputInvalid(Invalid):
     code = "invalid_input"
 
 
+class Mojibake(Invalid):
+    """Text that was read in one encoding and written in another."""
+
+    code = "mojibake"
+
+    def __init__(self, found: Sequence[tuple[str, str, str, str]]) -> None:
+        """*found*: task, field, what stands there, what was meant."""
+        task_id, field, text, meant = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        super().__init__(
+            f"{task_id}: {field} holds mojibake: {text[:40]!r} for {meant[:40]!r}{more}",
+            hint="It was read in one encoding and written in another: write it as UTF-8.",
+            found=[{"task_id": one[0], "field": one[1], "text": one[2], "meant": one[3]} for one in found[:100]],
+        )
+
+
 # -- refused -----------------------------------------------------------------------------
 
 
@@ -358,6 +374,65 @@ class HandEdit(Refused):
     """backlog.json is not what the last save wrote: somebody edited it by hand."""
 
     code = "hand_edit"
+
+
+class TasksLost(Refused):
+    """A backlog that was rewritten as a whole lacks tasks that nobody named for deletion."""
+
+    code = "lost_task"
+
+    def __init__(self, lost: Sequence[Mapping[str, Any]], reverted: Sequence[Mapping[str, Any]], **more: Any) -> None:
+        names = ", ".join(task["task_id"] for task in lost[:5]) + (" …" if len(lost) > 5 else "")
+        super().__init__(
+            f"{len(lost)} task{'' if len(lost) == 1 else 's'} would be lost: {names}",
+            hint="Put them back, or name each that is to go with --allow-delete.",
+            lost=list(lost),
+            reverted=list(reverted),
+            **more,
+        )
+
+
+def _way_back(one: Mapping[str, Any]) -> str:
+    if one["field"] is None:
+        return "(deleted by now)"
+
+    def short(value: Any) -> str:
+        text = "-" if value is None else ascii(value)
+        return text if len(text) <= 30 else text[:27] + "..."
+
+    return f"{one['field']} ({short(one['from'])} -> {short(one['to'])})"
+
+
+class FieldsReverted(Refused):
+    """A backlog that was rewritten as a whole sets fields back to what they held before."""
+
+    code = "reverted_field"
+
+    def __init__(self, reverted: Sequence[Mapping[str, Any]], **more: Any) -> None:
+        names = [f"{one['task_id']} {_way_back(one)}" for one in reverted]
+        shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        super().__init__(
+            f"{len(names)} field{'' if len(names) == 1 else 's'} would be cut, or set back to older values: {shown}",
+            hint="--json lists them all; name each task that is meant with --allow-revert.",
+            lost=[],
+            reverted=list(reverted),
+            **more,
+        )
+
+
+class Conflicting(Refused):
+    """A file that was written upon an older state and the changes made since want different things."""
+
+    code = "conflict"
+
+    def __init__(self, conflicts: Sequence[Mapping[str, Any]]) -> None:
+        names = list(dict.fromkeys(f"{one['task_id']} {one['field'] or '(deleted)'}" for one in conflicts))
+        shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+        super().__init__(
+            f"the file and the changes since its base differ in {shown}",
+            hint="Look at details.conflicts, write into the file what shall stand, and apply it upon a later base.",
+            conflicts=list(conflicts),
+        )
 
 
 class NothingToUndo(Refused):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.errors import AlreadyInitialised, BacklogUnreadable, ForeignFile, Outside, Refused, Usage
+from taskkeep.errors import AlreadyInitialised, BacklogUnreadable, ForeignFile, Invalid, Outside, Refused, Usage
 from taskkeep.store.files import FileId, disk_fault, read
 from taskkeep.store.layout import ARCHIVE, BACKLOG, Root, find_root, is_ours, start_folder
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
     Change = Callable[[Backlog, Context], Backlog]
 
-SCAN_FROM = 1 << 18  # bytes of backlog.json from which on a page is found without decoding all of it
-
 
 class Saved(NamedTuple):
     """What a writer did, as it is on disk now; *commit* None where it waits or nothing was to do."""
@@ -44,7 +42,7 @@ class Saved(NamedTuple):
     replayed: bool = False
     report: Report | None = None
     at: Point | None = None  # restore: what WHEN was taken for
-    difference: Difference | None = None  # restore, undo: what they changed
+    difference: Difference | None = None  # what a restore, an undo or a rewritten file changed
 
 
 class LogPage(NamedTuple):
@@ -183,10 +181,11 @@ class Project:
 
     def backlog(self, *, archived: bool = True) -> Backlog:
         """Return the backlog as it is on disk. Raises BacklogUnreadable, InvalidField."""
-        return self._backlog(*self._bytes(), archived=archived)
+        data, _, trusted = self._bytes()
+        return self._backlog(data, trusted, archived=archived)
 
-    def _bytes(self) -> tuple[bytes, bool]:
-        """What backlog.json holds, and whether a writer has checked just this."""
+    def _bytes(self) -> tuple[bytes, FileId, bool]:
+        """What backlog.json holds, which file that is, and whether a writer has checked just this."""
         from taskkeep.store.record import checked
 
         try:
@@ -196,7 +195,8 @@ class Project:
             from taskkeep.store.witnesses import with_witnesses
 
             raise with_witnesses(self.root, missing_backlog()) from None
-        return data, checked(self.root)[0] == list(FileId.of(found))
+        file = FileId.of(found)
+        return data, file, checked(self.root)[0] == list(file)
 
     def _backlog(self, data: bytes, trusted: bool, *, archived: bool = True) -> Backlog:
         if trusted:
@@ -219,14 +219,16 @@ class Project:
         A page of checked bytes, by what stands in few fields, is found without decoding all others.
         A law of the tests holds it to the plain way.
         """
+        from taskkeep.backlog.outline import ready_stubs, stubs
         from taskkeep.backlog.query import is_plain, ready, select
+        from taskkeep.store import outline
 
-        data, trusted = self._bytes()
+        data, file, trusted = self._bytes()
         choose = ready if best else select
         alone = not (best or query.ready or query.archived) or not os.path.lexists(self.root.archive)
-        if trusted and len(data) >= SCAN_FROM and is_plain(query) and alone:
-            outline = text.outline_ready if best or query.ready else text.outline
-            self._alive = Backlog(outline(data))
+        rows = outline.rows_of(self.root, file) if trusted and is_plain(query) and alone else None
+        if rows is not None:
+            self._alive = Backlog(ready_stubs(rows) if best or query.ready else stubs(rows))
             page = choose(self._alive, query, now=_now(), today=_today())
             full = text.find_tasks(data, [task["id"] for task in page.tasks])
             return page._replace(tasks=[full[task["id"]] for task in page.tasks])
@@ -292,7 +294,7 @@ class Project:
         """Return tasks by id or alias, archived ones too. Raises TaskNotFound, TaskNotThen, AmbiguousId."""
         if at is not None:
             return [at.find(task_id) for task_id in ids]
-        data, trusted = self._bytes()
+        data, _, trusted = self._bytes()
         if trusted:
             names = [name.strip().upper() for name in ids]
             found = text.find_tasks(data, set(names))
@@ -304,6 +306,7 @@ class Project:
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""
         from taskkeep.store.git import repository_of
+        from taskkeep.store.standing import is_hand_edited
 
         backlog = self.backlog()
         counts: dict[str, int] = {}
@@ -322,19 +325,8 @@ class Project:
             "branch": branch,
             "pending": os.path.exists(self.root.pending),
             "interrupted": os.path.exists(self.root.journal),
-            "hand_edit": self._is_hand_edited(),
+            "hand_edit": is_hand_edited(self.root, backlog),
         }
-
-    def _is_hand_edited(self) -> bool:
-        from hashlib import sha256
-
-        from taskkeep.backlog.replay import heads
-        from taskkeep.store import log
-
-        events = log.read_all(self.root)
-        found = {event["hash"]: event["after"] for event in events}
-        last = [found[name] for name in heads(events)]
-        return len(last) == 1 and sha256(read(self.root.backlog)[0]).hexdigest() != last[0]
 
     def log(
         self,
@@ -508,15 +500,7 @@ class Project:
         from taskkeep.store.save import writing
 
         asked = _options(options)
-        if asked.key is not None:
-            import json
-            from hashlib import sha256
-
-            asked.digest = sha256(
-                json.dumps(
-                    [what, arguments, asked.actor, asked.why, asked.if_match], sort_keys=True, default=str
-                ).encode()
-            ).hexdigest()
+        asked.digest = _digest(what, arguments, asked)
         with writing(self.root, asked, kind=kind) as writer:
             outcome = writer.save(change, source=source)
             if (mend := getattr(writer, "mend", None)) is not None:
@@ -719,6 +703,61 @@ class Project:
             moved = [task_id for task_id in outcome.backlog.archived if task_id in before.tasks]
         return _saved(outcome, moved)
 
+    def apply(
+        self,
+        data: bytes,
+        *,
+        name: str = "the file",
+        base: str | None = None,
+        allow_delete: Sequence[str] = (),
+        allow_revert: Sequence[str] = (),
+        **options: Any,
+    ) -> Saved:
+        """Make the backlog equal *data*, a whole backlog.json that somebody rewrote, as one change. *base*: the
+        event or revision that it was written upon; then what came since stays.
+
+        Raises InputInvalid, Mojibake, TasksLost, FieldsReverted, Conflicting, and what any change raises.
+        """
+        from hashlib import sha256
+
+        from taskkeep.backlog.rewrite import read_rows
+        from taskkeep.store.apply import Application
+        from taskkeep.store.save import check_if_match
+
+        check_if_match(Backlog({}), (), options.get("if_match"))
+        rows, told = read_rows(data, name)
+        application = Application(self.root, rows, told, base=base, delete=allow_delete, revert=allow_revert)
+        arguments = [sha256(data).hexdigest(), base, sorted(allow_delete), sorted(allow_revert)]
+        options = {**options, "why": options.get("why") or f"{name} applied as a whole"}
+        outcome = self._save("apply", arguments, application.change, options, source="apply")
+        return _rewritten(outcome, application.difference)
+
+    def adopt(
+        self,
+        *,
+        base: str | None = None,
+        allow_delete: Sequence[str] = (),
+        allow_revert: Sequence[str] = (),
+        **options: Any,
+    ) -> Saved:
+        """Record what the files hold other than the log, as a change. *base*: a revision whose events are
+        brought back first, where this tree lacks them.
+
+        Raises TasksLost and FieldsReverted for what is not allowed by name, BacklogUnreadable, and what any
+        change raises.
+        """
+        from taskkeep.store.adopt import adopt
+        from taskkeep.store.save import check_if_match, writing
+
+        asked = _options(options)
+        asked.digest = _digest("adopt", [base, sorted(allow_delete), sorted(allow_revert)], asked)
+        with writing(self.root, asked) as writer:
+            check_if_match(Backlog({}), (), asked.if_match)
+            outcome, difference, brought = adopt(writer, base=base, delete=allow_delete, revert=allow_revert)
+        if brought:
+            outcome.warnings.append(f"brought back from {base}: {', '.join(brought[:5])}")
+        return _rewritten(outcome, difference)
+
     def restore(
         self,
         ids: Sequence[str] = (),
@@ -806,15 +845,15 @@ class Project:
         from taskkeep.errors import TaskkeepError
         from taskkeep.store import pending
         from taskkeep.store.save import writing
+        from taskkeep.store.standing import saved_files
 
         asked = _options(options)
         with writing(self.root, asked) as writer:
             try:
                 writer.read()
-            except Refused as error:
+            except (Refused, Invalid) as error:
                 writer.warnings.append(f"{error.message}; it is left alone")
-            except BacklogUnreadable as error:
-                writer.warnings.append(f"{error.message}; it is left alone")
+                writer.saved = saved_files(self.root, writer.log)
             made = None
             waits = bool(pending.waiting(self.root))
             if waits and writer.repository is not None and not asked.dry_run and asked.commit is not False:
@@ -864,6 +903,24 @@ class Project:
 
 
 _OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source")
+
+
+def _rewritten(outcome: Outcome, difference: Difference | None) -> Saved:
+    ids = _touched(outcome)
+    if difference is not None:
+        ids = [task["id"] for task in difference.added] + [one.task_id for one in difference.changed]
+    return _saved(outcome, sorted(ids))._replace(difference=difference)
+
+
+def _digest(what: str, arguments: Any, asked: Options) -> str | None:
+    """What tells a request with a key from another one with that key; None where it has none."""
+    if asked.key is None:
+        return None
+    import json
+    from hashlib import sha256
+
+    values = [what, arguments, asked.actor, asked.why, asked.if_match]
+    return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:

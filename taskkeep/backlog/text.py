@@ -114,7 +114,7 @@ def loads(data: bytes, name: str) -> Any:
         raise BacklogUnreadable(
             "unreadable",
             f"{name} begins with a byte order mark",
-            hint="Save it as UTF-8 without BOM.",
+            hint="Save it as UTF-8 without BOM; for backlog.json 'taskkeep adopt' does.",
             line=1,
         )
     try:
@@ -216,14 +216,6 @@ def parse_trusted(data: bytes) -> list[Task]:
 # what follows a line break tells by its indent how deep it lies: four spaces begin or end a task,
 # six a field of it.
 
-_PLACE = (
-    rb'\n      "(?:id": "(\w+)|status": "(\w+)",\n      "priority": "(\w+)",\n      "type": "(\w+)|due": "([^"]+))"'
-)
-_READY = (
-    rb'\n      "(?:id": "(\w+)"|status": "(\w+)",\n      "priority": "(\w+)",\n      "type": "(\w+)"'
-    rb'|depends_on": (\[[^\]]+\])|created_at": "([^"]+)"|claimed_by": (".+")|claimed_until": "([^"]+)")'
-)
-
 
 def find_tasks(data: bytes, ids: Iterable[str]) -> dict[str, Task]:
     """The tasks of exactly these ids in checked *data*, as far as there are any."""
@@ -237,46 +229,6 @@ def find_tasks(data: bytes, ids: Iterable[str]) -> dict[str, Task]:
             at = data.index(b"\n    }", start)
             found[task_id] = json.loads(data[start : at + len(b"\n    }")].decode())
     return found
-
-
-def outline(data: bytes) -> dict[str, Task]:
-    """The tasks of checked *data* by id, with nothing but id, status, priority, type and due."""
-    import re
-
-    tasks: dict[str, Task] = {}
-    task: Task = {}
-    for task_id, status, priority, kind, due in re.findall(_PLACE, data):
-        if task_id:
-            name = task_id.decode()
-            tasks[name] = task = {"id": name}
-        elif status:
-            task["status"], task["priority"], task["type"] = status.decode(), priority.decode(), kind.decode()
-        else:
-            task["due"] = due.decode()
-    return tasks
-
-
-def outline_ready(data: bytes) -> dict[str, Task]:
-    """As `outline`, with depends_on, created_at and the claim in place of due."""
-    import re
-
-    tasks: dict[str, Task] = {}
-    task: Task = {}
-    for task_id, status, priority, kind, links, created, claimed_by, until in re.findall(_READY, data):
-        if task_id:
-            name = task_id.decode()
-            tasks[name] = task = {"id": name}
-        elif status:
-            task["status"], task["priority"], task["type"] = status.decode(), priority.decode(), kind.decode()
-        elif created:
-            task["created_at"] = created.decode()
-        elif links:
-            task["depends_on"] = links.decode().split('"')[1::2]
-        elif until:
-            task["claimed_until"] = until.decode()
-        else:
-            task["claimed_by"] = json.loads(claimed_by.decode())
-    return tasks
 
 
 def tasks_of(value: Any, name: str) -> list[Task]:

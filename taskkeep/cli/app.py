@@ -49,6 +49,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "init": ("setup", "The backlog", "Make a backlog in the current folder."),
     "archive": ("archive", "The backlog", "Move old finished tasks to backlog.archive.json."),
     "import": ("importing", "The backlog", "Import tasks from a file of another tool."),
+    "adopt": ("rewriting", "The backlog", "Record a hand edit of backlog.json as a change."),
+    "apply": ("rewriting", "The backlog", "Make the backlog equal a file that was rewritten as a whole."),
     "verify": ("check", "The backlog", "Check the backlog and its log, and that nothing is lost."),
     "recover": ("check", "The backlog", "Finish or take back a change that was interrupted."),
     "doctor": ("check", "The backlog", "Check what the backlog stands on: git, lock, disk."),

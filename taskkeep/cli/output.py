@@ -339,6 +339,8 @@ def saved_as_json(saved: Saved) -> dict[str, Any]:
         answer["dry_run"] = True
     if saved.replayed:
         answer["replayed"] = True
+    if saved.difference is not None:
+        answer["difference"] = saved.difference.as_json()
     return answer
 
 

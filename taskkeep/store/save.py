@@ -26,10 +26,10 @@ from taskkeep.errors import (
     TaskkeepError,
     Usage,
 )
-from taskkeep.store import backups, log, pack, pending, recovery
+from taskkeep.store import backups, log, outline, pack, pending, recovery
 from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
 from taskkeep.store.config import load_config
-from taskkeep.store.files import disk_fault, make_folder, read, remove, replace
+from taskkeep.store.files import FileId, disk_fault, make_folder, read, remove, replace
 from taskkeep.store.git import Repository, is_refusal, repository_of
 from taskkeep.store.hashing import Hashing
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
@@ -47,9 +47,14 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
+    from taskkeep.store.adopt import Adoption
     from taskkeep.store.layout import Root
 
 SPLICE_LIMIT = 200
+_HAND_EDIT_HINT = (
+    "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
+    "'taskkeep restore' brings a saved state back."
+)
 
 
 class Options:
@@ -108,6 +113,10 @@ class Context:
     def new_uid() -> str:
         return os.urandom(16).hex()
 
+    def warn(self, texts: Sequence[str]) -> None:
+        """Have something said with the answer."""
+        self._writer.warnings += texts
+
 
 class Outcome:
     """What a save did, read back from disk."""
@@ -134,10 +143,14 @@ class Writer:
         self.token = ""
         self.log = log.LogState()
         self.bytes = b""
+        self.file: FileId | None = None
         self.sha: str | None = None
         self.archive_bytes: bytes | None = None
         self.mode = 0o644
         self.choices: list[dict[str, Any]] = []
+        self.adoption: Adoption | None = None  # where the files are hand-edited, and that is what is to be saved
+        self.saved: dict[str, bytes] | None = None  # where files are edited by hand: what was saved, as far as known
+        self.carried: frozenset[str] = frozenset()  # paths that wait for the commit of this save, not for one before
         self.absent = False  # no backlog.json stands there to be put aside or back
         self.snapshots = bool(self.config["backups.keep"])
 
@@ -186,10 +199,13 @@ class Writer:
         except FileNotFoundError:
             raise missing_backlog() from None
         self.mode = stat.S_IMODE(found.st_mode)
+        self.file = FileId.of(found)
         hashing = Hashing(self.bytes)
         trusted = self._decoded_meanwhile()
         self.sha = hashing.hexdigest()
         self.archive_bytes = self._read_archive()
+        if self.adoption is not None:
+            return self.adoption.before(self)
         ours = len(self.log.heads) == 1 and self.sha == self.log.after and self.archive_sha() == self.log.archive
         live = self._tasks_of(self.bytes, BACKLOG, trusted if ours else None)
         archived = {}
@@ -244,11 +260,11 @@ class Writer:
         elif self.sha == self.log.after:
             raise HandEdit(
                 "backlog.archive.json is not what the last save wrote",
-                hint="Somebody edited it by hand: put the saved file back with git.",
+                hint=_HAND_EDIT_HINT,
             )
         raise HandEdit(
             "backlog.json is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
-            hint="Somebody edited it by hand: 'taskkeep verify' says where; put the saved file back with git.",
+            hint=_HAND_EDIT_HINT,
             tasks=wrong[:50],
         )
 
@@ -286,10 +302,14 @@ class Writer:
         context = Context(self, self.actor(), now_text())
         after = change(before, context)
         outcome.backlog, outcome.warnings = after, self.warnings
-        if after is before and head_event is None:
+        others = self.adoption.reformatted(self, after) if self.adoption is not None else []
+        joins = self.adoption is not None and len(self.log.heads) > 1
+        if after is before and head_event is None and not (others or joins):
             return outcome
         changed = task_changes(before, after, context.now)
-        if not changed and head_event is None:
+        if others and not changed and not joins:
+            head_event = ("reformatted", {"files": others})
+        if not changed and head_event is None and not joins:
             outcome.backlog = before
             return outcome
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
@@ -311,6 +331,7 @@ class Writer:
             old_archive=self.archive_bytes,
             fresh=self.fresh or self.absent,
             mode=self.mode,
+            old_archived=self.adoption.archived if self.adoption is not None else None,
             snapshot=self.snapshots and not backups.holds(self.root, self.sha),
         )
         self._write(placement, outcome, extra or {}, staged or {})
@@ -337,7 +358,7 @@ class Writer:
         return answer.text or None if answer.status == 0 else None
 
     def _new_text(self, before: Backlog, after: Backlog, changed: Sequence[tuple[str, Task, Any]]) -> list[bytes]:
-        if self.fresh or len(changed) > SPLICE_LIMIT or not self.bytes:
+        if self.fresh or len(changed) > SPLICE_LIMIT or not self.bytes or self.adoption is not None:
             return [text.dump(after.tasks.values())]
         touched = {task["id"] for _, task, _ in changed}
         return text.splice(
@@ -348,7 +369,7 @@ class Writer:
 
     def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
         """The archive's new bytes, None where it stays as it is."""
-        if after.archived is before.archived:
+        if after.archived is before.archived and (self.adoption is None or self.archive_bytes is None):
             return None
         data = text.dump(task for task_id, task in after.archived.items() if task_id not in after.tasks)
         return None if data == self.archive_bytes else data
@@ -435,6 +456,8 @@ class Writer:
         finally:
             if commit is not None:
                 commit.discard()
+        if self.carried and outcome.commit is not None:
+            remove(self.root.pending)
         if self.repository is not None and outcome.commit is None:
             outcome.pending = True
             try:
@@ -445,7 +468,7 @@ class Writer:
                 raise disk_fault("that the commit waits could not be noted", cause, uncertain=True) from error
             if refused:
                 self.warnings.append("git could not be written: the change is saved, its commit waits")
-        self._tidy(placement, keep_journal=bool(commit and commit.warnings))
+        self._tidy(placement, outcome.backlog, keep_journal=bool(commit and commit.warnings))
 
     def _refuse_open_merge(self) -> None:
         """Refuse a merge and its like that are under way, with or without a commit of ours."""
@@ -493,7 +516,7 @@ class Writer:
         finally:
             commit.discard()
 
-    def _tidy(self, placement: Placement, *, keep_journal: bool) -> None:
+    def _tidy(self, placement: Placement, backlog: Backlog, *, keep_journal: bool) -> None:
         """After the change is durable: drop the journal, bring what is derived up to date."""
         root, state, events = self.root, self.log, placement.events
         try:
@@ -509,6 +532,7 @@ class Writer:
             log.append_joined(root, state, placement.lines)
             self._pack(pack.limit_for(events[0]["source"]))
             note_checked(root)
+            outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
             backups.tidy(root, self.config, len(self.bytes))
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.

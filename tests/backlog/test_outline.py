@@ -8,14 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.outline import changed_rows, ready_stubs, row, stubs
 from taskkeep.backlog.query import Query, is_plain, ready, select
 from taskkeep.backlog.task import PRIORITIES, STATUSES, TYPES, Task, canonical
-from taskkeep.backlog.text import dump, find_tasks, outline, outline_ready, parse_trusted
+from taskkeep.backlog.text import dump, find_tasks, parse_trusted
 
 NOW = "2026-11-20T12:00:00.000000Z"
 IDS = [f"T{number:04d}" for number in range(12)]
 TIMES = st.sampled_from([f"2026-11-{day}T12:00:00.000000Z" for day in range(17, 24)])
-# What a text could hold that looks like the fields and edges that the scan looks for.
+# What a text could hold that looks like the fields and edges that are looked for.
 TEXTS = st.sampled_from([
     '\n    {\n      "id": "T0001",', '",\n      "status": "done",', '},\n    {\n', "]", '"', "\\", "\u2028", "é", "a\n    }",
     '\n      "due": "2026-01-01",', '\n      "claimed_by": "x",', '\n      "depends_on": [',
@@ -73,11 +74,21 @@ def test_the_page_is_that_of_all_tasks_decoded(given_tasks: list[Task], query: Q
     choose = ready if best else select
     expected = choose(Backlog(plain), query, now=NOW)
     assert is_plain(query)
-    stubs = (outline_ready if best or query.ready else outline)(data)
-    assert list(stubs) == list(plain)
-    page = choose(Backlog(stubs), query, now=NOW)
+    rows = [row(task) for task in given_tasks]
+    found = (ready_stubs if best or query.ready else stubs)(rows)
+    assert list(found) == list(plain)
+    page = choose(Backlog(found), query, now=NOW)
     full = find_tasks(data, [task["id"] for task in page.tasks])
     assert page._replace(tasks=[full[task["id"]] for task in page.tasks]) == expected
+
+
+@given(tasks(), tasks())
+def test_changed_rows_are_those_of_the_changed_tasks(before: list[Task], after: list[Task]) -> None:
+    """Whatever was added, changed and taken out."""
+    old, new = ({task["id"]: task for task in some} for some in (before, after))
+    changed = {task_id: new.get(task_id) for task_id in {*old, *new} if old.get(task_id) != new.get(task_id)}
+
+    assert changed_rows([row(task) for task in before], changed) == [row(task) for task in after]
 
 
 @given(tasks())

@@ -110,8 +110,6 @@ def _show(call: Call, saved: Saved) -> None:
         answer = saved_as_json(saved)
         if saved.at is not None:
             answer["at"] = saved.at.as_json()
-        if saved.difference is not None:
-            answer["difference"] = saved.difference.as_json()
         call.output.json(answer)
         return
     if saved.at is not None:
