@@ -242,3 +242,73 @@ def test_uninstall_takes_all_of_it_out(cli: Cli) -> None:
     assert files(cli).keys() == {"backlog.json"}
     assert sorted((cli.folder / ".git" / "hooks").iterdir()) == hooks
     assert cli("uninstall", "--json").json["removed"] == []
+
+
+# -- what the hook does ------------------------------------------------------------------
+
+
+@pytest.fixture
+def hooked(cli: Cli) -> tuple[Cli, dict[str, str]]:
+    """A backlog with a task and the hook, and the environment in which git finds the program."""
+    task_id = cli.add("one")
+    assert cli("setup", "git-hook").status == 0
+    return cli, {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "ID": task_id}
+
+
+def spoil(cli: Cli, task_id: str) -> None:
+    """Take a task out of the file by hand."""
+    path = cli.folder / "backlog.json"
+    value = json.loads(path.read_text())
+    value["tasks"] = [task for task in value["tasks"] if task["id"] != task_id]
+    path.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def test_a_commit_that_loses_a_task_is_stopped(hooked: tuple[Cli, dict[str, str]]) -> None:
+    """However it is staged; and one that stages nothing of the backlog goes through beside it."""
+    cli, env = hooked
+    head = git(cli, "rev-parse", "HEAD").stdout
+    spoil(cli, env["ID"])
+    for args in (["commit", "-am", "x"], ["commit", "-m", "x", "--", "backlog.json"]):
+        stopped = git(cli, *args, **env)
+        assert (stopped.returncode, "lost_task" in stopped.stdout + stopped.stderr) == (1, True)
+    assert git(cli, "rev-parse", "HEAD").stdout == head
+    write(cli, "code.py", "x = 1\n")
+    git(cli, "add", "code.py")
+    assert git(cli, "commit", "-m", "code", **env).returncode == 0
+
+
+def test_a_commit_of_what_taskkeep_saved_goes_through(hooked: tuple[Cli, dict[str, str]]) -> None:
+    cli, env = hooked
+    assert cli("done", env["ID"], "--no-commit").status == 0
+    git(cli, "add", "-A")
+    done = git(cli, "commit", "-m", "by hand", **env)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_without_the_program_the_hook_says_so_and_passes(hooked: tuple[Cli, dict[str, str]], tmp_path: Path) -> None:
+    cli, env = hooked
+    bare = tmp_path / "bin"
+    bare.mkdir()
+    for tool in ("git", "sh"):
+        found = subprocess.run(["which", tool], capture_output=True, text=True, check=True).stdout.strip()
+        (bare / tool).symlink_to(found)
+    spoil(cli, env["ID"])
+    done = git(cli, "commit", "-am", "x", PATH=str(bare))
+    assert (done.returncode, "was not checked" in done.stderr) == (0, True)
+
+
+def test_each_backlog_of_a_repository_has_its_own_lines(cli: Cli) -> None:
+    """Also below a folder whose name a shell would take apart."""
+    folder = cli.folder / "it's $(x)"
+    folder.mkdir()
+    assert cli("-C", str(folder), "init").status == 0
+    [task_id] = cli("-C", str(folder), "add", "two").out.split()
+    for where in (str(cli.folder), str(folder)):
+        assert cli("-C", where, "setup", "git-hook").status == 0
+    env = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    spoil(Cli(folder, None, None), task_id)  # type: ignore[arg-type]
+    stopped = git(cli, "commit", "-am", "x", **env)
+    assert (stopped.returncode, task_id in stopped.stdout + stopped.stderr) == (1, True)
+    assert cli("-C", str(folder), "setup", "git-hook", "--remove").status == 0
+    assert (cli.folder / ".git" / "hooks" / "pre-commit").read_text().count(">>>") == 2
+    assert git(cli, "commit", "-am", "x", **env).returncode == 0
