@@ -38,6 +38,8 @@ class Saved(NamedTuple):
     dry_run: bool = False
     replayed: bool = False
     report: Report | None = None
+    claim: int | None = None
+    results: list[dict[str, Any]] | None = None
 
 
 class LogPage(NamedTuple):
@@ -385,15 +387,7 @@ class Project:
         from taskkeep.store.save import writing
 
         asked = _options(options)
-        if asked.key is not None:
-            import json
-            from hashlib import sha256
-
-            asked.digest = sha256(
-                json.dumps(
-                    [what, arguments, asked.actor, asked.why, asked.if_match], sort_keys=True, default=str
-                ).encode()
-            ).hexdigest()
+        asked.request = [what, arguments]
         with writing(self.root, asked) as writer:
             outcome = writer.save(change, source=source)
         self._alive = outcome.backlog
@@ -409,13 +403,10 @@ class Project:
     ) -> Saved:
         """Apply *change* to each of the tasks named, as one request."""
         named: list[str] = []
-        if_match = options.get("if_match")
 
         def all_of_them(backlog: Backlog, context: Context) -> Backlog:
-            from taskkeep.store.save import check_if_match
-
             named[:] = list(dict.fromkeys(backlog.resolve(task_id) for task_id in ids))
-            check_if_match(backlog, named, if_match)
+            context.expect(backlog, named)
             for task_id in named:
                 backlog = change(backlog, task_id, context)
             return backlog
@@ -441,8 +432,8 @@ class Project:
         from taskkeep.backlog.changes import add_task
 
         drawn: list[str] = []
-        if options.get("if_match") is not None:
-            raise Usage("a new task has no etag to match", hint="Leave --if-match out.")
+        if options.get("if_match") is not None or options.get("claim") is not None:
+            raise Usage("a new task has neither etag nor claim yet", hint="Leave --if-match and --claim out.")
 
         def change(backlog: Backlog, context: Context) -> Backlog:
             drawn.append(context.new_id())
@@ -524,6 +515,47 @@ class Project:
         """Set tasks to todo."""
         return self._set_status("reopen", ids, "todo", force, options)
 
+    def claim(
+        self, task_id: str | None = None, *, lease: str = "30m", query: Query | None = None, **options: Any
+    ) -> Saved:
+        """Take a task, or without *task_id* the best ready one that *query* lets through, for the actor alone.
+
+        The answer's ``claim`` is a number that grows with each grant of the task. Claiming it again
+        while the lease runs extends it and keeps the number.
+
+        Raises NothingReady, ClaimHeld, TaskFinished, InvalidField for a lease.
+        """
+        from taskkeep.backlog.claims import best_ready, claim_task, read_lease
+        from taskkeep.backlog.query import Query
+
+        seconds, asked, today = read_lease(lease), query or Query(), _today()
+        if task_id is None and (options.get("if_match") is not None or options.get("claim") is not None):
+            raise Usage("--if-match and --claim go with a task that is named", hint="Name it, or leave them out.")
+        named: list[str] = []
+
+        def change(backlog: Backlog, context: Context) -> Backlog:
+            if task_id is None:
+                name = best_ready(backlog, asked, now=context.now, actor=context.actor, today=today)
+            else:
+                name = backlog.resolve(task_id)
+                context.expect(backlog, [name])
+            named[:] = [name]
+            return claim_task(backlog, name, ledger=context.claims, lease=seconds, now=context.now, actor=context.actor)
+
+        outcome = self._save("claim", [task_id, seconds, list(asked)], change, options)
+        if outcome.replayed:
+            named[:] = _touched(outcome)[-1:]
+        saved = _saved(outcome, named, new=named[0])
+        return saved._replace(claim=next(iter(outcome.claims.values())))
+
+    def release(self, ids: Sequence[str], *, force: bool = False, **options: Any) -> Saved:
+        """Give claims back, and the tasks with them: to do again. Raises ClaimHeld for another's, but with *force*."""
+        from taskkeep.backlog.claims import release_task
+
+        return self._change_each(
+            "release", ids, lambda b, i, c: release_task(b, i, now=c.now, actor=c.actor, force=force), options, force
+        )
+
     def note(self, task_id: str, text: str, **options: Any) -> Saved:
         """Append a note to a task; free even while another holds a claim."""
         from taskkeep.backlog.changes import add_note
@@ -538,13 +570,10 @@ class Project:
 
         if not (options.get("why") or "").strip():
             raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
-        if_match = options.get("if_match")
 
         def change(backlog: Backlog, context: Context) -> Backlog:
-            from taskkeep.store.save import check_if_match
-
             named = [backlog.resolve(task_id) for task_id in ids]
-            check_if_match(backlog, named, if_match)
+            context.expect(backlog, named)
             return delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
 
         outcome = self._save("delete", [list(ids), unlink, force], change, options)
@@ -570,7 +599,7 @@ class Project:
             reports[:] = [report]
             return after if after.tasks != backlog.tasks else backlog
 
-        outcome = self._save("import", [plan.report.source, len(plan.drafts)], change, options, source="import")
+        outcome = self._save("import", [plan.report.source, plan.drafts], change, options, source="import")
         new = [i for i, task in outcome.backlog.tasks.items() if before and before[0].tasks.get(i) is not task]
         return _saved(outcome, new, report=reports[0] if reports else plan.report)
 
@@ -656,7 +685,7 @@ class Project:
         return os.path.join(self.root.local, "edits", f"{task_id}.md")
 
 
-_OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source")
+_OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "claim", "source")
 
 
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:

@@ -225,8 +225,13 @@ class Chain:
         archive: tuple[str | None, str | None] = (None, None),
         heads: Sequence[str],
         new_id: Any,
+        first: Mapping[str, Any] | None = None,
     ) -> None:
-        """*before*, *after*: sha256 of backlog.json; *archive*: the same two of the archive, None without one."""
+        """*before*, *after*: sha256 of backlog.json; *archive*: the same two of the archive, None without one.
+
+        *first*: further details of the first event, which speak of the request as a whole.
+        """
+        self.first = first or {}
         self.request, self.before, self.after, self.archive = request, before, after, archive
         self.prev = list(heads)
         self.new_id = new_id
@@ -250,7 +255,7 @@ class Chain:
             event["request"] = request.digest
         event |= {
             "txn": request.txn,
-            "details": details,
+            "details": details if self.events else {**details, **self.first},
             "before": self.before,
             "after": self.after,
         }

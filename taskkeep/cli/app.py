@@ -34,6 +34,8 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "cancel": ("state", "Tasks", "Mark tasks as cancelled."),
     "block": ("state", "Tasks", "Mark tasks as blocked."),
     "reopen": ("state", "Tasks", "Mark tasks as to do again."),
+    "claim": ("claim", "Tasks", "Take a task for yourself alone, by default the best ready one."),
+    "release": ("claim", "Tasks", "Give a claim back."),
     "delete": ("update", "Tasks", "Delete tasks, for a reason; they can be brought back."),
     "list": ("read", "Looking", "List tasks, the most pressing first."),
     "ready": ("read", "Looking", "List what can be started now, best first, and why."),
@@ -124,6 +126,7 @@ def writer_options() -> list[Parameter]:
         flag("no_commit", "--no-commit", help="Save, and leave the commit for later."),
         option("wait", "--wait", metavar="SECONDS", type=float, help="How long to wait for another writer; 10."),
         option("if_match", "--if-match", metavar="ETAG", help="Only while the task has this etag."),
+        option("claim", "--claim", metavar="N", type=int, help="Only while N is the task's last claim."),
         option("key", "--key", help="Idempotency key: the same request again writes nothing."),
     ]
 

@@ -40,6 +40,9 @@ def _details(event: Mapping[str, Any], most: int | None) -> Iterator[str]:
     details = event.get("details", {})
     if isinstance(details.get("task"), dict):
         yield _value(details["task"].get("title"), most)
+    for name in ("claim", "claimed_by", "claimed_until"):
+        if name in details:
+            yield f"{name}: {_value(details[name], most)}"
     for field, change in details.get("changes", {}).items():
         yield from _change(field, change, most)
 

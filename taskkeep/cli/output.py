@@ -187,10 +187,11 @@ class Output:
     def _saved_lines(self, saved: Saved, said: str) -> None:
         screen = self.screen
         if screen is None:
-            self.rows(saved.tasks, ROW)
+            self.rows(saved.tasks, ROW, _claims(saved))
         else:
             mark = "✓" if saved.changed and not saved.dry_run else "·"
             self.text("".join(screen.saved_line(mark, task) + "\n" for task in saved.tasks))
+            self.text("".join(screen.dim(f"  {line}") + "\n" for line in _claims(saved)))
         if said and saved.changed and not saved.tasks:
             self.text(shown(said))
         if screen is not None and saved.commit:
@@ -288,6 +289,13 @@ class Output:
 # -- values ------------------------------------------------------------------------------
 
 
+def _claims(saved: Saved) -> list[str]:
+    """What `claim` says beside each task: the number, and until when."""
+    if saved.claim is None:
+        return []
+    return [f"claim {saved.claim} until {task.get('claimed_until', '-')}" for task in saved.tasks]
+
+
 def with_etag(task: Mapping[str, Any]) -> dict[str, Any]:
     from taskkeep.backlog.task import etag
 
@@ -306,6 +314,10 @@ def saved_as_json(saved: Saved) -> dict[str, Any]:
     }
     if saved.task is not None:
         answer["task"] = with_etag(saved.task)
+    if saved.claim is not None:
+        answer["claim"] = saved.claim
+    if saved.results is not None:
+        answer["results"] = saved.results
     if saved.dry_run:
         answer["dry_run"] = True
     if saved.replayed:

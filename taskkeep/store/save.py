@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from taskkeep import __version__
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.events import Chain, Request, task_changes
+from taskkeep.backlog.claims import Ledger, check_claim
+from taskkeep.backlog.events import Chain, Request, diff, task_changes
 from taskkeep.backlog.ids import random_id, sequential_id
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.rules import refuse_worse
@@ -21,8 +22,10 @@ from taskkeep.errors import (
     CommitFailed,
     HandEdit,
     KeyReused,
+    OneTaskOnly,
     Outside,
     RepositoryBusy,
+    StaleEtag,
     TaskkeepError,
     Usage,
 )
@@ -55,7 +58,9 @@ SPLICE_LIMIT = 200
 class Options:
     """What a caller may say of a save beside the change itself."""
 
-    __slots__ = ("actor", "commit", "digest", "dry_run", "if_match", "key", "source", "wait", "why")
+    __slots__ = (
+        "actor", "claim", "commit", "digest", "dry_run", "if_match", "key", "request", "source", "wait", "why",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -67,11 +72,13 @@ class Options:
         wait: float | None = None,
         if_match: str | None = None,
         key: str | None = None,
+        claim: int | None = None,
         source: str = "api",
     ) -> None:
         self.why, self.actor, self.dry_run, self.commit = why, actor, dry_run, commit
         self.wait = 10.0 if wait is None else wait
-        self.if_match, self.key, self.source = if_match, key, source
+        self.if_match, self.key, self.claim, self.source = if_match, key, claim, source
+        self.request: Any = None  # command and arguments, which with a key stand for the request
         self.digest: str | None = None
         if why is not None:
             check_text("why", why)
@@ -83,11 +90,17 @@ class Options:
 
 
 class Context:
-    """What a pure change is given: the time, the actor and fresh ids."""
+    """What a pure change is given: the time, the actor, fresh ids and the numbers of claims.
+
+    *results*: what a batch says of its lines; kept in the log with a key, so that it can be said again.
+    """
 
     def __init__(self, writer: Writer, actor: str, now: str) -> None:
         self._writer = writer
         self.actor, self.now = actor, now
+        self.claims = Ledger(writer.log.claims)
+        self.results: list[dict[str, Any]] | None = None
+        self.expected = False
         self._drawn: set[str] = set()
         self._highest = writer.log.highest
 
@@ -108,6 +121,21 @@ class Context:
     def new_uid() -> str:
         return os.urandom(16).hex()
 
+    def expect(self, backlog: Backlog, ids: Sequence[str]) -> None:
+        """Hold the tasks that a command names against --if-match and --claim.
+
+        A change that does not call this has the tasks that it changed held against them.
+
+        Raises StaleEtag, StaleClaim, OneTaskOnly.
+        """
+        self.expected = True
+        options = self._writer.options
+        check_if_match(backlog, ids, options.if_match)
+        if options.claim is not None:
+            if len(ids) != 1:
+                raise OneTaskOnly("--claim goes with one task", hint="Name one task.")
+            check_claim(backlog, ids[0], options.claim, self.claims)
+
 
 class Outcome:
     """What a save did, read back from disk."""
@@ -121,6 +149,8 @@ class Outcome:
         self.warnings: list[str] = []
         self.replayed = False
         self.dry_run = False
+        self.claims: dict[str, int] = {}  # uid -> number that this request gave
+        self.results: list[dict[str, Any]] | None = None
 
 
 class Writer:
@@ -273,14 +303,17 @@ class Writer:
             self._refuse_open_merge()
         before = self.read()
         if options.key is not None and (first := self._replayed(options)):
-            outcome.events, outcome.replayed, outcome.backlog = first, True, before
-            outcome.changed = True
-            outcome.commit = self._commit_of(first[0]["txn"])
-            outcome.warnings = self.warnings
-            return outcome
+            return self._again(first, before, outcome)
         context = Context(self, self.actor(), now_text())
-        after = change(before, context)
+        try:
+            after = change(before, context)
+            if not context.expected:
+                _expect_of_changed(context, before, after, options)
+        except StaleEtag as error:
+            self._explain(error)
+            raise
         outcome.backlog, outcome.warnings = after, self.warnings
+        outcome.claims, outcome.results = context.claims.given, context.results
         if after is before and head_event is None:
             return outcome
         changed = task_changes(before, after, context.now)
@@ -312,7 +345,28 @@ class Writer:
         outcome.events = events
         return outcome
 
+    def _again(self, first: list[Event], backlog: Backlog, outcome: Outcome) -> Outcome:
+        """The answer to a request that was carried out before."""
+        outcome.events, outcome.replayed, outcome.backlog = first, True, backlog
+        outcome.changed = True
+        outcome.commit = self._commit_of(first[0]["txn"])
+        if outcome.commit is None and self.repository is not None:
+            outcome.pending = bool(pending.waiting(self.root))
+        granted = [event for event in first if "claim" in event["details"] and event["event_type"] != "claim_expired"]
+        outcome.claims = {event["uid"]: event["details"]["claim"] for event in granted}
+        outcome.results = first[0]["details"].get("results")
+        outcome.warnings = self.warnings
+        return outcome
+
+    def _explain(self, error: StaleEtag) -> None:
+        """Say what differs since the version that the caller had read, where the log knows that one."""
+        task = error.details["task"]
+        old = log.version_with_etag(self.root, task["uid"], error.details["given"])
+        if old is not None:
+            error.details["differs"] = diff(old, {name: value for name, value in task.items() if name != "etag"})
+
     def _replayed(self, options: Options) -> list[Event] | None:
+        options.digest = request_digest(options, self.actor())
         key = options.key or ""
         if key not in self.log.keys:
             return None
@@ -371,8 +425,10 @@ class Writer:
             digest=options.digest,
         )
         archived = self.archive_sha()
+        results = {"results": context.results} if options.key is not None and context.results else {}
         chain = Chain(
             request,
+            first=results,
             before=self.sha,
             after=digest.hexdigest(),
             archive=(archived, archived if archive is None else sha256(archive).hexdigest()),
@@ -383,8 +439,12 @@ class Writer:
             chain.add("merged", None, None, {"heads": list(self.log.heads), "choices": self.choices})
         if head_event:
             chain.add(head_event[0], None, None, head_event[1])
+        for task, details in context.claims.expired:
+            chain.add("claim_expired", task["id"], task["uid"], details)
+        given = context.claims.given
         for kind, task, details in changed:
-            chain.add(kind, task["id"], task["uid"], details)
+            number = given.get(task["uid"])
+            chain.add(kind, task["id"], task["uid"], details if number is None else {**details, "claim": number})
         return chain.events
 
     def commits(self) -> bool:
@@ -499,6 +559,7 @@ class Writer:
             state.archive, state.checked_by = log.archive_after(events[-1]), __version__
             state.count += len(events)
             state.learn_ids(event["task_id"] for event in events if event["task_id"])
+            state.learn_claims(events)
             if self.options.key is not None:
                 state.keys.setdefault(self.options.key, events[0]["hash"])
             log.append_joined(root, state, placement.lines)
@@ -561,10 +622,27 @@ def check_if_match(backlog: Backlog, ids: Sequence[str], wanted: str | None) -> 
     """Raise StaleEtag where the one task named has another etag than *wanted*."""
     if wanted is None:
         return
-    from taskkeep.errors import OneTaskOnly, StaleEtag
-
     if len(ids) != 1:
         raise OneTaskOnly("--if-match goes with one task", hint="Name one task.")
     task = backlog.find(ids[0])
     if etag(task) != wanted:
-        raise StaleEtag(task["id"], task, etag(task))
+        raise StaleEtag(task["id"], task, etag(task), wanted)
+
+
+def _expect_of_changed(context: Context, before: Backlog, after: Backlog, options: Options) -> None:
+    """Hold what a change without names of its own did to tasks against --if-match and --claim."""
+    if options.if_match is None and options.claim is None:
+        return
+    touched = [task["id"] for _, task, _ in task_changes(before, after, context.now) if task["id"] in before]
+    if not touched and after is not before:
+        raise Usage("--if-match and --claim go with a command that names a task", hint="Leave them out.")
+    if touched:
+        context.expect(before, touched)
+
+
+def request_digest(options: Options, actor: str) -> str:
+    """What tells one request from another: command, arguments, input and actor; not how the answer is shown."""
+    import json
+
+    asked = [options.request, actor, options.why, options.if_match, options.claim]
+    return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()
