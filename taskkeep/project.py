@@ -556,6 +556,45 @@ class Project:
             "release", ids, lambda b, i, c: release_task(b, i, now=c.now, actor=c.actor, force=force), options, force
         )
 
+    def batch(self, operations: bytes | Sequence[Mapping[str, Any]], **options: Any) -> Saved:
+        """Carry out operations in order, all or none: JSON objects, or the bytes of a file with one a line.
+
+        ``results`` has ``line op id`` for each. Raises what the first one that fails raises, with its
+        ``line`` in the details, and InputInvalid.
+        """
+        from taskkeep.backlog.batch import Batch, at_line, line_of
+        from taskkeep.errors import TaskkeepError
+
+        read_all = text.read_lines(operations) if isinstance(operations, bytes) else list(enumerate(operations, 1))
+        asked, today = _options(options), _today()
+        batches: list[Batch] = []
+
+        def change(backlog: Backlog, context: Context) -> Backlog:
+            batch = Batch(
+                backlog,
+                new_id=context.new_id,
+                new_uid=context.new_uid,
+                now=context.now,
+                actor=context.actor,
+                today=today,
+                why=asked.why,
+                claims=context.claims,
+            )
+            batches[:] = [batch]
+            after = batch.run(read_all)
+            context.results, context.whys = batch.results, batch.whys
+            return after
+
+        try:
+            outcome = self._save("batch", read_all, change, options)
+        except TaskkeepError as error:
+            line = line_of(error, batches[0].lines) if batches else None
+            if line is not None:
+                at_line(error, line)
+            raise
+        touched = _touched(outcome) if outcome.replayed else sorted(batches[0].lines)
+        return _saved(outcome, touched)._replace(results=outcome.results)
+
     def note(self, task_id: str, text: str, **options: Any) -> Saved:
         """Append a note to a task; free even while another holds a claim."""
         from taskkeep.backlog.changes import add_note

@@ -237,7 +237,8 @@ class Chain:
         self.new_id = new_id
         self.events: list[Event] = []
 
-    def add(self, event_type: str, task_id: str | None, uid: str | None, details: Any) -> Event:
+    def add(self, event_type: str, task_id: str | None, uid: str | None, details: Any, *, why: str = "") -> Event:
+        """Add an event; *why* where it has a reason of its own."""
         request = self.request
         event: Event = {
             "v": VERSION,
@@ -248,7 +249,7 @@ class Chain:
             "uid": uid,
             "actor": request.actor,
             "source": request.source,
-            "why": request.why,
+            "why": why or request.why,
         }
         if request.key is not None:
             event["key"] = request.key

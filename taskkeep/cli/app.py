@@ -36,6 +36,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "reopen": ("state", "Tasks", "Mark tasks as to do again."),
     "claim": ("claim", "Tasks", "Take a task for yourself alone, by default the best ready one."),
     "release": ("claim", "Tasks", "Give a claim back."),
+    "batch": ("batch", "Tasks", "Carry out many operations at once, all or none."),
     "delete": ("update", "Tasks", "Delete tasks, for a reason; they can be brought back."),
     "list": ("read", "Looking", "List tasks, the most pressing first."),
     "ready": ("read", "Looking", "List what can be started now, best first, and why."),

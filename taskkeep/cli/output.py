@@ -171,7 +171,9 @@ class Output:
             self.json(saved_as_json(saved))
             return
         self.warnings(saved.warnings)
-        if new and saved.task is not None and self.screen is None:
+        if saved.results is not None and self.screen is None:
+            self.text("".join(f"{row['line']}\t{row['op']}\t{row['id']}{_claim(row)}\n" for row in saved.results))
+        elif new and saved.task is not None and self.screen is None:
             self.text(saved.task["id"])
         elif new or not self.quiet:
             self._saved_lines(saved, said)
@@ -287,6 +289,10 @@ class Output:
 
 
 # -- values ------------------------------------------------------------------------------
+
+
+def _claim(row: Mapping[str, Any]) -> str:
+    return f"\tclaim {row['claim']}" if "claim" in row else ""
 
 
 def _claims(saved: Saved) -> list[str]:

@@ -93,6 +93,7 @@ class Context:
     """What a pure change is given: the time, the actor, fresh ids and the numbers of claims.
 
     *results*: what a batch says of its lines; kept in the log with a key, so that it can be said again.
+    *whys*: the reasons of single tasks, by id, in place of that of the request.
     """
 
     def __init__(self, writer: Writer, actor: str, now: str) -> None:
@@ -100,6 +101,7 @@ class Context:
         self.actor, self.now = actor, now
         self.claims = Ledger(writer.log.claims)
         self.results: list[dict[str, Any]] | None = None
+        self.whys: Mapping[str, Sequence[str]] = {}
         self.expected = False
         self._drawn: set[str] = set()
         self._highest = writer.log.highest
@@ -444,7 +446,9 @@ class Writer:
         given = context.claims.given
         for kind, task, details in changed:
             number = given.get(task["uid"])
-            chain.add(kind, task["id"], task["uid"], details if number is None else {**details, "claim": number})
+            details = details if number is None else {**details, "claim": number}
+            whys = dict.fromkeys(context.whys.get(task["id"], ()))
+            chain.add(kind, task["id"], task["uid"], details, why="\n".join(whys))
         return chain.events
 
     def commits(self) -> bool:
