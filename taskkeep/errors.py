@@ -189,6 +189,8 @@ class UnknownField(Invalid):
 class BacklogUnreadable(Invalid):
     """backlog.json holds what no reader can take; *code* says what it is."""
 
+    codes = ("conflict_marker", "duplicate_id", "duplicate_key", "schema", "unreadable")
+
     def __init__(self, code: str, message: str, *, hint: str = "", line: int | None = None, **details: Any) -> None:
         super().__init__(
             message,

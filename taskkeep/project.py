@@ -126,6 +126,20 @@ def schema_text() -> str:
     return read_schema("backlog.schema.json").decode()
 
 
+def answer_schemas() -> Sequence[str]:
+    """The names of the shapes that answers have."""
+    from taskkeep.store.schemas import answer_names
+
+    return answer_names()
+
+
+def answer_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of one shape, whole."""
+    from taskkeep.store.schemas import answer_schema as read_schema
+
+    return read_schema(name)
+
+
 def _options(values: Mapping[str, Any]) -> Options:
     from taskkeep.store.save import Options
 

@@ -168,7 +168,9 @@ class Output:
         A *new* task is its id alone in a pipe.
         """
         if self.is_json:
-            self.json(saved_as_json(saved))
+            # A retry of what made a task finds, where that was deleted since, none.
+            gone = {"task": None} if saved.task is None and (new or saved.claim is not None) else {}
+            self.json({**saved_as_json(saved), **gone})
             return
         self.warnings(saved.warnings)
         if saved.results is not None and self.screen is None:
