@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
     from taskkeep.store.history import Moment, Point
+    from taskkeep.store.recent import Request
     from taskkeep.store.restoring import Restoring, Undoing
     from taskkeep.store.save import Context, Options, Outcome, Writer
     from taskkeep.store.verify import Verdict
@@ -45,6 +46,17 @@ class Saved(NamedTuple):
     results: list[dict[str, Any]] | None = None
     at: Point | None = None  # restore: what WHEN was taken for
     difference: Difference | None = None  # what a restore, an undo or a rewritten file changed
+
+
+class Primer(NamedTuple):
+    """What a worker needs to know at its start; *counts* by status, *claims* with their numbers (0: unknown)."""
+
+    now: str
+    actor: str
+    counts: dict[str, int]
+    claims: list[tuple[Task, int]]
+    ready: Page
+    recent: list[Request]
 
 
 class LogPage(NamedTuple):
@@ -337,6 +349,42 @@ class Project:
             "interrupted": os.path.exists(self.root.journal),
             "hand_edit": is_hand_edited(self.root, backlog),
         }
+
+    def prime(self, *, ready: int = 3, recent: int = 5) -> Primer:
+        """Return what a worker needs at its start: counts, its claims, what to do next, what others did."""
+        from taskkeep.backlog.outline import ready_stubs
+        from taskkeep.backlog.query import Query
+        from taskkeep.backlog.query import ready as best_of
+        from taskkeep.store import outline
+        from taskkeep.store.recent import recent_requests
+
+        data, file, trusted = self._bytes()
+        alone = trusted and not os.path.lexists(self.root.archive)
+        rows = outline.rows_of(self.root, file) if alone else None
+        backlog = self._backlog(data, trusted) if rows is None else Backlog(ready_stubs(rows))
+        actor, counts = self.actor(), dict[str, int]()
+        for task in backlog.tasks.values():
+            counts[task["status"]] = counts.get(task["status"], 0) + 1
+        now = _now()
+        page = best_of(backlog, Query(limit=ready), now=now)
+        claimed = [task["id"] for task in backlog.tasks.values() if task.get("claimed_by") == actor]
+        full = backlog.tasks
+        if rows is not None:
+            full = text.find_tasks(data, [*claimed, *(task["id"] for task in page.tasks)])
+        numbers: Mapping[str, int] = {}
+        if claimed:
+            from taskkeep.store import log
+
+            numbers = log.claims(self.root)
+        self._alive = backlog
+        return Primer(
+            now,
+            actor,
+            counts,
+            [(full[task_id], numbers.get(full[task_id]["uid"], 0)) for task_id in claimed],
+            page._replace(tasks=[full[task["id"]] for task in page.tasks]),
+            recent_requests(self.root, recent, but=actor),
+        )
 
     def log(
         self,

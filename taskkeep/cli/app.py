@@ -57,6 +57,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("check", "The backlog", "Check the backlog and its log, and that nothing is lost."),
     "recover": ("check", "The backlog", "Finish or take back a change that was interrupted."),
     "doctor": ("check", "The backlog", "Check what the backlog stands on: git, lock, disk."),
+    "prime": ("prime", "For programs", "Tell an agent what it needs at its start, in few words."),
     "schema": ("schema", "For programs", "Print a JSON Schema, or what every command takes and answers."),
     "completion": ("setup", "For programs", "Print the completion script of a shell."),
     "uninstall": ("setup", "For programs", "Take out what init set up in git, never the backlog."),

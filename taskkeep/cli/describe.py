@@ -33,19 +33,27 @@ SHAPES: dict[str, str | None] = {
     "search": "page",
     "show": "shown",
     "log": "logged",
+    "diff": "compared",
+    "blame": "blamed",
     "status": "status",
+    "undo": "rewritten",
+    "restore": "rewritten",
+    "backups": "snapshots",
     "init": "saved",
     "archive": "saved",
     "import": "imported",
+    "adopt": "rewritten",
+    "apply": "rewritten",
     "verify": "verdict",
     "recover": "saved",
     "doctor": "verdict",
+    "prime": "primer",
     "schema": "schema",
     "completion": "completion",
     "uninstall": "removed",
     "demo": "demo",
 }
-WITH_FINDINGS = ("verdict",)  # shapes of commands that exit 1 with findings
+WITH_FINDINGS = ("verdict", "compared")  # shapes of commands that exit 1 with findings, or differences if asked to
 
 
 def description() -> dict[str, Any]:

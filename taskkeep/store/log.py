@@ -231,6 +231,15 @@ def own_head(root: Root, found: list[Event]) -> str | None:
     return old
 
 
+def claims(root: Root) -> dict[str, int]:
+    """The number of each task's last claim, by uid; for readers, who write no record. Raises LogDamaged."""
+    state = vouched(root)
+    if state is None:
+        state = LogState()
+        state.learn_claims(read_all(root))
+    return state.claims
+
+
 def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
     """Every id that this checkout's log, files, snapshots or old record know."""
     known = {event["task_id"] for event in events if event["task_id"]}

@@ -20,7 +20,8 @@ from .conftest import Cli
 
 PLAN = b'{"op": "add", "title": "x"}\n{"op": "claim", "id": "$1"}\n'
 # Command lines for each command, on a backlog where ONE is a task to do, TWO one that depends on it,
-# HELD is claimed and OLD is done; with what stands on stdin.
+# HELD is claimed and OLD is done; with what stands on stdin. BACKUP is a snapshot, rewritten.json all tasks
+# with another title each.
 RUNS: dict[str, list[tuple[list[str], bytes]]] = {
     "add": [(["title", "-l", "a", "--key", "k"], b""), (["title", "--dry-run"], b""), (["-"], b'{"title": "x"}')],
     "update": [(["ONE", "-p", "high", "--set", "k=[1]"], b""), (["ONE", "-p", "medium"], b"")],
@@ -35,18 +36,32 @@ RUNS: dict[str, list[tuple[list[str], bytes]]] = {
     "release": [(["HELD", "--claim", "1"], b"")],
     "batch": [(["-"], PLAN), (["-", "--key", "k"], PLAN), (["-", "--dry-run"], PLAN)],
     "delete": [(["ONE", "--unlink", "--why", "test"], b"")],
-    "list": [(["--all"], b""), (["--fields", "id,etag"], b""), (["--limit", "1"], b"")],
+    "list": [(["--all"], b""), (["--fields", "id,etag"], b""), (["--limit", "1"], b""), (["--at", "BACKUP"], b"")],
     "ready": [([], b"")],
     "search": [(["task"], b"")],
-    "show": [(["ONE"], b""), (["ONE,OLD"], b"")],
+    "show": [(["ONE"], b""), (["ONE,OLD"], b""), (["ONE", "--at", "HEAD"], b"")],
     "log": [([], b""), (["HELD"], b"")],
+    "diff": [([], b""), (["BACKUP"], b""), (["HEAD~3..HEAD", "--exit-code"], b"")],
+    "blame": [(["ONE"], b"")],
     "status": [([], b"")],
+    "undo": [(["--key", "k"], b""), (["--dry-run"], b"")],
+    "restore": [(["--at", "BACKUP", "--key", "k"], b""), (["HELD", "--at", "HEAD~4"], b"")],
+    "backups": [
+        ([], b""),
+        (["show", "BACKUP"], b""),
+        (["create", "--dry-run"], b""),
+        (["create", "--why", "test"], b""),
+        (["prune"], b""),
+    ],
     "init": [(["--dry-run", "-C", "fresh"], b""), (["-C", "fresh"], b"")],
     "archive": [(["--older-than", "0d"], b"")],
     "import": [(["-", "--from", "json"], b'[{"title": "x", "status": "nearly"}]')],
+    "adopt": [([], b"")],
+    "apply": [(["rewritten.json", "--dry-run"], b""), (["rewritten.json", "--key", "k"], b"")],
     "verify": [([], b"")],
     "recover": [([], b"")],
     "doctor": [([], b"")],
+    "prime": [([], b""), (["--budget", "100", "-C", "fresh"], b"")],
     "schema": [([], b""), (["saved"], b"")],
     "completion": [(["bash"], b"")],
     "uninstall": [([], b"")],
@@ -74,6 +89,12 @@ FAILURES: list[tuple[list[str], bytes, str]] = [
     (["batch", "-"], b'{"op": "done", "id": "$1"}', "invalid_input"),
     (["batch", "-"], b'{"op": "add", "title": "x", "depends_on": ["T9999"]}', "dangling_link"),
     (["init"], b"", "already_initialised"),
+    (["undo", "abcd1234"], b"", "unknown_point"),
+    (["undo", "--actor", "nobody"], b"", "nothing_to_undo"),
+    (["restore", "--at", "2001-01-01"], b"", "before_first_change"),
+    (["restore"], b"", "usage"),
+    (["show", "TWO", "--at", "HEAD~6"], b"", "task_not_then"),
+    (["apply", "-"], b'{"version": 1, "tasks": []}', "lost_task"),
     (["schema", "nope"], b"", "not_found"),
 ]
 
@@ -87,7 +108,8 @@ def filled(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     assert cli("claim", ids["HELD"]).status == 0
     assert cli("done", ids["OLD"], "--why", "test").status == 0
     (cli.folder / "fresh").mkdir()
-    return ids
+    (cli.folder / "rewritten.json").write_bytes(cli.bytes.replace(b'"title": "', b'"title": "new '))
+    return {**ids, "BACKUP": cli("backups", "--json").json["backups"][0]["name"]}
 
 
 def named(args: list[str], ids: dict[str, str]) -> list[str]:
@@ -184,3 +206,13 @@ def test_a_schema_is_one_and_stands_alone(cli: Cli, name: str) -> None:
     text = cli("schema", name).out
     Draft202012Validator.check_schema(json.loads(text))
     assert ".schema.json#" not in text
+
+
+def test_a_hand_edit_that_was_adopted_is_answered_as_its_schema_says(cli: Cli, filled: dict[str, str]) -> None:
+    (cli.folder / "backlog.json").write_bytes(cli.bytes.replace(b'"task one"', b'"task 1"'))
+    for args in (["add", "x"], ["list"], ["status"], ["diff"], ["verify"], ["recover"], ["adopt", "--why", "test"]):
+        result = cli(*args, "--json")
+        shape = SHAPES[args[0]]
+        assert shape is not None
+        check("error" if result.err else shape, json.loads(result.err or result.out))
+    assert cli.task(filled["ONE"])["title"] == "task 1"
