@@ -23,6 +23,8 @@ MAX_DIGITS = 300
 _HEAD = f'{{\n  "$schema": "{SCHEMA_REFERENCE}",\n  "version": {VERSION},\n  "tasks": ['.encode()
 _EMPTY = _HEAD + b"]\n}\n"
 _TAIL = b"\n  ]\n}\n"
+_DIGITS_ALIKE = bytes(ord("0") if chr(byte).isascii() and chr(byte).isdigit() else byte for byte in range(256))
+_LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
 _encode = json.JSONEncoder(indent=2, ensure_ascii=False).encode
 
 
@@ -146,7 +148,8 @@ def loads(data: bytes, name: str) -> Any:
             object_pairs_hook=_object,
             parse_constant=_constant,
             parse_float=parse_float,
-            parse_int=parse_int,
+            # Asked for each number it takes a third of the time where there are a million.
+            parse_int=parse_int if _LONG_NUMBER in data.translate(_DIGITS_ALIKE) else None,
         )
     except _DuplicateKeyError as error:
         key = str(error)
@@ -220,10 +223,10 @@ def parse(data: bytes, name: str = "backlog.json", *, only_known: bool = False) 
     """
     value = loads(data, name)
     tasks = tasks_of(value, name)
-    if only_known and (unknown := sorted({*value} - {"$schema", "version", "tasks"})):
+    if only_known and (unknown := value.keys() - {"$schema", "version", "tasks"}):
         from taskkeep import __version__
 
-        raise UnknownField(unknown[0][:60], __version__)
+        raise UnknownField(min(unknown)[:60], __version__)
     return tasks
 
 

@@ -137,6 +137,7 @@ def writer_options() -> list[Parameter]:
         option("if_match", "--if-match", metavar="ETAG", help="Only while the task has this etag."),
         option("claim", "--claim", metavar="N", type=int, help="Only while N is the task's last claim."),
         option("key", "--key", help="Idempotency key: the same request again writes nothing."),
+        flag("allow_secret", "--allow-secret", help="Save text that looks like a key or token; needs --why."),
     ]
 
 

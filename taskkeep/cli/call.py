@@ -86,6 +86,7 @@ class Call:
             "if_match": values.pop("if_match"),
             "key": values.pop("key"),
             "claim": claim,
+            "allow_secret": values.pop("allow_secret"),
             "source": "cli",
         }
 

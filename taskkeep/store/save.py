@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from taskkeep import __version__
-from taskkeep.backlog import text
+from taskkeep.backlog import secrets, text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.claims import Ledger, check_claim
 from taskkeep.backlog.events import Chain, Request, diff, task_changes
@@ -25,6 +25,7 @@ from taskkeep.errors import (
     OneTaskOnly,
     Outside,
     RepositoryBusy,
+    SecretFound,
     StaleEtag,
     TaskkeepError,
     Usage,
@@ -64,7 +65,8 @@ class Options:
     """What a caller may say of a save beside the change itself."""
 
     __slots__ = (
-        "actor", "claim", "commit", "digest", "dry_run", "if_match", "key", "request", "source", "wait", "why",
+        "actor", "allow_secret", "claim", "commit", "digest", "dry_run", "if_match", "key", "request", "source",
+        "wait", "why",
     )  # fmt: skip
 
     def __init__(
@@ -79,14 +81,18 @@ class Options:
         key: str | None = None,
         claim: int | None = None,
         source: str = "api",
+        allow_secret: bool = False,
     ) -> None:
         self.why, self.actor, self.dry_run, self.commit = why, actor, dry_run, commit
         self.wait = 10.0 if wait is None else wait
         self.if_match, self.key, self.claim, self.source = if_match, key, claim, source
         self.request: Any = None  # command and arguments, which with a key stand for the request
         self.digest: str | None = None
+        self.allow_secret = allow_secret
         if why is not None:
             check_text("why", why)
+        if allow_secret and not (why or "").strip():
+            raise Usage("letting a secret pass needs a reason", hint="Say it with --why; it stays in the log.")
         for name, value in (("actor", actor), ("key", key), ("source", source)):
             if value is not None:
                 if not value.strip() or "\n" in value or len(value) > 200:
@@ -349,6 +355,7 @@ class Writer:
             return outcome
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
         self.warnings += refuse_worse(before, after)
+        self._judge_secrets(before, changed, context.whys)
         if narrowing := narrowing_of(self.config):
             pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
             self.warnings += narrowing.refuse_worse(pairs)
@@ -392,6 +399,36 @@ class Writer:
         old = log.version_with_etag(self.root, task["uid"], error.details["given"])
         if old is not None:
             error.details["differs"] = diff(old, {name: value for name, value in task.items() if name != "etag"})
+
+    def _judge_secrets(
+        self,
+        before: Backlog,
+        changed: Sequence[tuple[str, Task, dict[str, Any]]],
+        whys: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Refuse new text that holds a secret; with --allow-secret note in the events which were let pass.
+
+        Raises SecretFound.
+        """
+        options = self.options
+        reasons = [options.why or "", *(why for several in whys.values() for why in several)]
+        reason = [("the reason", one) for why in dict.fromkeys(reasons) for one in secrets.find(why)]
+        for number, (kind, task, details) in enumerate(changed):
+            found = secrets.new_in(before.get(task["id"]), task) if kind != "task_deleted" else []
+            if not number:
+                found += reason
+            if not found:
+                continue
+            if not options.allow_secret:
+                # What was let pass once may be moved, restored and undone.
+                allowed = secrets.allowed_in(log.read_all(self.root))
+                found = [(field, one) for field, one in found if one.fingerprint not in allowed]
+                if not found:
+                    continue
+                field, one = found[0]
+                where = field if any(one is told for _, told in reason) else f"{task['id']}: {field}"
+                raise SecretFound(where, one.kind, one.shown, task_id=task["id"], field=field)
+            details["allowed_secrets"] = secrets.fingerprints(found)
 
     def _replayed(self, options: Options) -> list[Event] | None:
         options.digest = request_digest(options, self.actor())
