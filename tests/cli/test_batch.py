@@ -77,3 +77,11 @@ def test_a_dry_run_says_what_would_be(cli: Cli) -> None:
     answer = cli("batch", "-", "--json", "--dry-run", stdin=PLAN).json
     assert (answer["changed"], answer["commit"], len(answer["results"])) == (True, None, 3)
     assert cli.bytes == before
+
+
+def test_the_reason_of_a_line_is_looked_at_for_secrets_too(cli: Cli) -> None:
+    key = "AKIA" + "Q7RZLW3N5TXKPV2J"
+    line = json.dumps({"op": "add", "title": "x", "why": f"with {key}"}).encode()
+    result = cli("batch", "-", "--json", stdin=line)
+    assert (result.status, result.error["code"]) == (5, "secret")
+    assert key not in result.err
