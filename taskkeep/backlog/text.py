@@ -6,7 +6,7 @@ import json
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import BacklogUnreadable, UnknownField
+from taskkeep.errors import BacklogUnreadable, InputInvalid, UnknownField
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -97,6 +97,29 @@ def _contains(ids: list[str], task_id: str) -> bool:
 
 class _DuplicateKeyError(ValueError):
     pass
+
+
+def read_lines(data: bytes, name: str = "the batch") -> list[tuple[int, Any]]:
+    """The JSON values in *data*, one a line, each with the line's number; blank lines say nothing.
+
+    Raises InputInvalid for the first line that is none.
+    """
+    found = []
+    for number, row in enumerate(data.split(b"\n"), 1):
+        if row.strip():
+            try:
+                found.append((number, loads(row, f"line {number}")))
+            except BacklogUnreadable as error:
+                raise InputInvalid(f"{name}: {error.message}", hint=_line_hint(row), line=number) from None
+    return found
+
+
+def _line_hint(row: bytes) -> str:
+    if row.lstrip().startswith(b"```"):
+        return "Leave out the fences of Markdown."
+    if row.lstrip()[:1] in (b"[", b"{") and len(row.strip()) == 1:
+        return "One whole object a line: no list around them, no line breaks within."
+    return 'Each line is one JSON object, like {"op": "add", "title": "…"}.'
 
 
 def loads(data: bytes, name: str) -> Any:
