@@ -113,6 +113,11 @@ def _sequence_apply(items: list[Any], change: Changes) -> list[Any]:
     return result + added
 
 
+def json_text(value: Any) -> str:
+    """Return *value* as JSON, the same text for what is equal as JSON."""
+    return _encode_sorted(value)
+
+
 def _same_json(one: Any, other: Any) -> bool:
     """Equal as JSON: 1, 1.0 and true are three values."""
     return one is other or _encode_sorted(one) == _encode_sorted(other)
@@ -192,9 +197,9 @@ def task_changes(before: Backlog, after: Backlog, now: str) -> list[tuple[str, T
         if previous is not None and previous["uid"] == task["uid"]:
             changes = diff(previous, task, now)
             details: dict[str, Any] = {"changes": changes}
-            if task_id in moved:
+            if task_id in moved or task_id in is_archived:  # what is changed and lies there still was put back
                 details["archived"] = task_id in is_archived
-            implied = previous["updated_at"] if task_id in moved and not changes else now
+            implied = previous["updated_at"] if "archived" in details and not changes else now
             if task["updated_at"] != implied:
                 changes["updated_at"] = {"from": previous["updated_at"], "to": task["updated_at"]}
             if changes or task_id in moved or previous != task:

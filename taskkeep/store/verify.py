@@ -253,6 +253,8 @@ def _check_replay(tree: Tree, events: list[Event], findings: Findings) -> None:
                 hint="Put the saved file back with git.",
             )
         for choice in choices if not wrong else ():
+            if choice.get("joined"):
+                continue
             findings.add(
                 "merge_choice",
                 f"{choice['task_id']}: branches met, and one side of {choice['field'] or 'the task'} was chosen",
