@@ -126,6 +126,8 @@ class Outcome:
 class Writer:
     """The one writer of a backlog, for the time that it holds the lock."""
 
+    is_staged = False  # is what is saved staged for a commit of the user's, which then needs no note?
+
     def __init__(self, root: Root, options: Options, *, fresh: bool = False) -> None:
         self.root, self.options, self.fresh = root, options, fresh
         self.warnings: list[str] = []
@@ -310,6 +312,10 @@ class Writer:
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
+        if self.repository is not None and "merge.taskkeep.driver" not in self.repository.config:
+            from taskkeep.store.driver import welcome
+
+            self.warnings += filter(None, [welcome(self.root, self.repository)])
         return outcome
 
     def _replayed(self, options: Options) -> list[Event] | None:
@@ -343,7 +349,7 @@ class Writer:
 
     def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
         """The archive's new bytes, None where it stays as it is."""
-        if after.archived is before.archived:
+        if after.archived is before.archived and before.archived.keys().isdisjoint(after.tasks):
             return None
         data = text.dump(task for task_id, task in after.archived.items() if task_id not in after.tasks)
         return None if data == self.archive_bytes else data
@@ -430,7 +436,7 @@ class Writer:
         finally:
             if commit is not None:
                 commit.discard()
-        if self.repository is not None and outcome.commit is None:
+        if self.repository is not None and outcome.commit is None and not self.is_staged:
             outcome.pending = True
             try:
                 pending.note(self, [BACKLOG, log_path, *further])
@@ -529,7 +535,7 @@ def missing_backlog() -> BacklogUnreadable:
 
 
 @contextlib.contextmanager
-def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Writer]:
+def writing(root: Root, options: Options, *, fresh: bool = False, kind: type[Writer] = Writer) -> Iterator[Writer]:
     """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises."""
     root.refuse_detours()
     try:
@@ -541,7 +547,7 @@ def writing(root: Root, options: Options, *, fresh: bool = False) -> Iterator[Wr
         check_interrupt()
         warnings: list[str] = []
         try:
-            writer = Writer(root, options, fresh=fresh)
+            writer = kind(root, options, fresh=fresh)
             warnings = writer.warnings
             writer.enter()
             yield writer
