@@ -336,6 +336,8 @@ class Project:
             uids = set()
             for name in ids:
                 found = {e["uid"] for e in events if e["task_id"] == name.strip().upper()}
+                if len(found) > 1 and (task := self.backlog().get(name.strip().upper())) is not None:
+                    found = {task["uid"]}  # drawn twice: the others are aliases now
                 if not found:
                     try:
                         found = {self.backlog().find(name)["uid"]}
@@ -430,7 +432,7 @@ class Project:
         def all_of_them(backlog: Backlog, context: Context) -> Backlog:
             from taskkeep.store.save import check_if_match
 
-            named[:] = list(dict.fromkeys(backlog.resolve(task_id) for task_id in ids))
+            named[:] = list(dict.fromkeys(context.resolve(backlog, task_id) for task_id in ids))
             check_if_match(backlog, named, if_match)
             for task_id in named:
                 backlog = change(backlog, task_id, context)
@@ -559,7 +561,7 @@ class Project:
         def change(backlog: Backlog, context: Context) -> Backlog:
             from taskkeep.store.save import check_if_match
 
-            named = [backlog.resolve(task_id) for task_id in ids]
+            named = [context.resolve(backlog, task_id) for task_id in ids]
             check_if_match(backlog, named, if_match)
             return delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
 

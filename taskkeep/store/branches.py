@@ -80,7 +80,7 @@ def merge_branch(writer: Writer, theirs: str, name: str) -> Met:
     repository = _ready(writer)
     before = read_head(repository).commit
     quoted = name.replace("'", "")
-    answer = _run(writer, "merge", "--no-edit", "-m", f"Merge branch '{quoted}'", theirs)
+    answer = _run(writer, "merge", "--no-edit", "--no-stat", "-m", f"Merge branch '{quoted}'", theirs)
     _judge(repository, answer, "merge")
     return Met(before, read_head(repository).commit, [])
 
@@ -89,7 +89,7 @@ def rebase_onto(writer: Writer, theirs: str) -> Met:
     """Rebase HEAD onto the commit *theirs*. Raises as merge_branch does."""
     repository = _ready(writer)
     before = read_head(repository).commit
-    answer = _run(writer, "rebase", "--no-autosquash", "--no-update-refs", theirs)
+    answer = _run(writer, "rebase", "--no-stat", "--no-autosquash", "--no-update-refs", theirs)
     _judge(repository, answer, "rebase")
     return Met(before, read_head(repository).commit, [])
 

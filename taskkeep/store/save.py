@@ -104,6 +104,13 @@ class Context:
                 self._drawn.add(task_id)
                 return task_id
 
+    def resolve(self, backlog: Backlog, text_: str) -> str:
+        """The id that *text_* means; an alias is said in the warnings. Raises as Backlog.resolve does."""
+        task_id = backlog.resolve(text_)
+        if (words := backlog.warning_for(text_)) and words not in self._writer.warnings:
+            self._writer.warnings.append(words)
+        return task_id
+
     @staticmethod
     def new_uid() -> str:
         return os.urandom(16).hex()

@@ -249,7 +249,12 @@ def test_an_id_drawn_on_two_branches_is_told_apart(git_alone: None, new_reposito
     assert kit.project.show([kit.id_of("needs it")])[0]["depends_on"] == [younger]
     assert kit.project.show([younger])[0]["aliases"] == ["T0001"]
     joined(kit)
+    assert "is also an alias" in kit.project.note("T0001", "of the elder").warnings[0]
     kit.project.update([younger], Edit(set={"title": "renumbered"}))
+    assert {event["uid"] for event in kit.project.log(["T0001"]).events} == {kit.project.show(["T0001"])[0]["uid"]}
+    kit.project.delete(["T0001"], why="gone")
+    [warning] = kit.project.note("t0001", "of the younger").warnings
+    assert younger in warning
     assert kit.project.verify().findings == []
 
 
@@ -291,7 +296,6 @@ def test_conflicts_are_settled_one_by_one_and_the_commit_is_the_users(conflict: 
     _, left = conflict.project.resolve(third, "title", choice="theirs")
     assert len(left) == 2
     assert conflict.git("ls-files", "-u") != ""
-    conflict.project.resolve(third, choice="both") if False else None
     _, left = conflict.project.resolve(third, "description", choice="both")
     [gone] = left
     assert conflict.project.conflicts()[0].conflict == gone
@@ -470,6 +474,58 @@ def test_a_merge_that_conflicts_stays_open(kit: Any) -> None:
 def test_what_is_no_branch_is_not_merged(kit: Any, name: str) -> None:
     with pytest.raises((taskkeep.Usage, taskkeep.NotFound)):
         kit.project.merge(name)
+
+
+def test_a_backlog_below_the_top_merges_too(bare_kit: Any) -> None:
+    """By git and by command, conflicts and all."""
+    root = bare_kit.folder / "packages" / "one"
+    root.mkdir(parents=True)
+    taskkeep.init(str(root))
+    kit = type(bare_kit)(bare_kit.folder, root)
+    kit.project.add("first")
+    kit.project.add("second")
+    on(kit, "other", new=True)
+    edit(kit, "first", title="theirs")
+    edit(kit, "second", priority="high")
+    on(kit, "main")
+    edit(kit, "first", title="ours")
+    edit(kit, "second", assignee="ada")
+    with pytest.raises(taskkeep.Refused):
+        kit.project.merge("other")
+    [found] = kit.project.conflicts()
+    assert found.theirs.branch == "other"
+
+    kit.project.resolve(choice="theirs")
+
+    kit.git("commit", "-q", "-m", "merge")
+    task = kit.project.show([kit.id_of("second")])[0]
+    assert (task["priority"], task["assignee"]) == ("high", "ada")
+    joined(kit)
+
+
+@pytest.mark.parametrize("way", ["cherry-pick", "stash"])
+def test_a_conflict_of_a_picked_or_stashed_change_is_settled(kit: Any, way: str) -> None:
+    """Where there is no MERGE_HEAD."""
+    if way == "stash":
+        kit.project.update([kit.id_of("first")], Edit(set={"title": "theirs"}), commit=False)
+        kit.git("stash", "-q", "--include-untracked")
+        edit(kit, "first", title="ours")
+        kit.git("stash", "pop", "-q", check=False)
+    else:
+        on(kit, "other", new=True)
+        edit(kit, "first", title="theirs")
+        on(kit, "main")
+        edit(kit, "first", title="ours")
+        kit.git("cherry-pick", "other", check=False)
+    [found] = kit.project.conflicts()
+    assert (found.conflict.ours, found.conflict.theirs) == ("ours", "theirs")
+
+    _, left = kit.project.resolve(choice="theirs")
+
+    assert left == []
+    kit.git("commit", "-q", "-m", "settled")
+    assert "theirs" in kit.titles()
+    joined(kit)
 
 
 def test_a_program_that_the_repository_names_stops_the_merge(both: Any) -> None:
