@@ -91,6 +91,21 @@ class Interrupted(TaskkeepError):
         super().__init__("interrupted; nothing was changed", hint="Run the command again.")
 
 
+# -- usage -------------------------------------------------------------------------------
+
+
+class BadPoint(Usage):
+    """A WHEN that cannot name a point in time: empty, a path, in the future, no commit."""
+
+    code = "bad_point"
+
+
+class AmbiguousPoint(Usage):
+    """A WHEN that several points in time bear."""
+
+    code = "ambiguous_point"
+
+
 # -- not found ---------------------------------------------------------------------------
 
 
@@ -120,6 +135,24 @@ class TaskArchived(NotFound):
 
     def __init__(self, task_id: str) -> None:
         super().__init__(f"{task_id} is in the archive", hint="Bring it back with 'taskkeep restore'.", task_id=task_id)
+
+
+class UnknownPoint(NotFound):
+    """No time, event, backup or git revision is called like that."""
+
+    code = "unknown_point"
+
+
+class BeforeFirst(NotFound):
+    """A point in time before the backlog's first change."""
+
+    code = "before_first_change"
+
+
+class TaskNotThen(NotFound):
+    """The task did not exist at the point in time that was named."""
+
+    code = "task_not_then"
 
 
 class CriterionNotFound(NotFound):
@@ -183,6 +216,12 @@ class LogDamaged(Invalid):
     code = "audit_broken"
 
 
+class BackupDamaged(Invalid):
+    """A snapshot that no longer holds what was put into it."""
+
+    code = "damaged_backup"
+
+
 class ConfigInvalid(Invalid):
     """.taskkeep/config.toml cannot be used."""
 
@@ -193,6 +232,22 @@ class InputInvalid(Invalid):
     """A file or a stream handed to a command cannot be used."""
 
     code = "invalid_input"
+
+
+class Mojibake(Invalid):
+    """Text that was read in one encoding and written in another."""
+
+    code = "mojibake"
+
+    def __init__(self, found: Sequence[tuple[str, str, str, str]]) -> None:
+        """*found*: task, field, what stands there, what was meant."""
+        task_id, field, text, meant = found[0]
+        more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+        super().__init__(
+            f"{task_id}: {field} holds mojibake: {text[:40]!r} for {meant[:40]!r}{more}",
+            hint="It was read in one encoding and written in another: write it as UTF-8.",
+            found=[{"task_id": one[0], "field": one[1], "text": one[2], "meant": one[3]} for one in found[:100]],
+        )
 
 
 # -- refused -----------------------------------------------------------------------------
@@ -219,10 +274,10 @@ class TaskNeeded(Refused):
 
     code = "task_needed"
 
-    def __init__(self, task_id: str, dependents: Sequence[str]) -> None:
+    def __init__(self, task_id: str, dependents: Sequence[str], *, hint: str = "") -> None:
         super().__init__(
             f"{', '.join(dependents)} still {'names' if len(dependents) == 1 else 'name'} {task_id}",
-            hint="Pass --unlink to take the links out as well.",
+            hint=hint or "Pass --unlink to take the links out as well.",
             task_id=task_id,
             dependents=list(dependents),
         )
@@ -246,6 +301,20 @@ class DanglingLink(GraphBroken):
             task_id=task_id,
             field=field,
             target=target,
+        )
+
+
+class LinksMissing(GraphBroken):
+    """Old versions of tasks name others that are not there any more."""
+
+    code = "links_missing"
+
+    def __init__(self, missing: Sequence[tuple[str, str, str]]) -> None:
+        said = ", ".join(f"{task_id} {field} {target}" for task_id, field, target in missing[:5])
+        super().__init__(
+            f"not there any more: {said}" + (" …" if len(missing) > 5 else ""),
+            hint="Restore those tasks too, or pass --unlink to leave these links out.",
+            missing=[{"task_id": task_id, "field": field, "target": target} for task_id, field, target in missing],
         )
 
 
@@ -305,6 +374,83 @@ class HandEdit(Refused):
     """backlog.json is not what the last save wrote: somebody edited it by hand."""
 
     code = "hand_edit"
+
+
+class TasksLost(Refused):
+    """A backlog that was rewritten as a whole lacks tasks that nobody named for deletion."""
+
+    code = "lost_task"
+
+    def __init__(self, lost: Sequence[Mapping[str, Any]], reverted: Sequence[Mapping[str, Any]], **more: Any) -> None:
+        names = ", ".join(task["task_id"] for task in lost[:5]) + (" …" if len(lost) > 5 else "")
+        super().__init__(
+            f"{len(lost)} task{'' if len(lost) == 1 else 's'} would be lost: {names}",
+            hint="Put them back, or name each that is to go with --allow-delete.",
+            lost=list(lost),
+            reverted=list(reverted),
+            **more,
+        )
+
+
+def _way_back(one: Mapping[str, Any]) -> str:
+    if one["field"] is None:
+        return "(deleted by now)"
+
+    def short(value: Any) -> str:
+        text = "-" if value is None else ascii(value)
+        return text if len(text) <= 30 else text[:27] + "..."
+
+    return f"{one['field']} ({short(one['from'])} -> {short(one['to'])})"
+
+
+class FieldsReverted(Refused):
+    """A backlog that was rewritten as a whole sets fields back to what they held before."""
+
+    code = "reverted_field"
+
+    def __init__(self, reverted: Sequence[Mapping[str, Any]], **more: Any) -> None:
+        names = [f"{one['task_id']} {_way_back(one)}" for one in reverted]
+        shown = ", ".join(names[:3]) + (" …" if len(names) > 3 else "")
+        super().__init__(
+            f"{len(names)} field{'' if len(names) == 1 else 's'} would be cut, or set back to older values: {shown}",
+            hint="--json lists them all; name each task that is meant with --allow-revert.",
+            lost=[],
+            reverted=list(reverted),
+            **more,
+        )
+
+
+class Conflicting(Refused):
+    """A file that was written upon an older state and the changes made since want different things."""
+
+    code = "conflict"
+
+    def __init__(self, conflicts: Sequence[Mapping[str, Any]]) -> None:
+        names = list(dict.fromkeys(f"{one['task_id']} {one['field'] or '(deleted)'}" for one in conflicts))
+        shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+        super().__init__(
+            f"the file and the changes since its base differ in {shown}",
+            hint="Look at details.conflicts, write into the file what shall stand, and apply it upon a later base.",
+            conflicts=list(conflicts),
+        )
+
+
+class NothingToUndo(Refused):
+    """No change of the actor's is there to be taken back, or the event is none that can be."""
+
+    code = "nothing_to_undo"
+
+
+class ChangedSince(Refused):
+    """What a change had set was changed again after it."""
+
+    code = "changed_since"
+
+
+class IdTaken(Refused):
+    """Another task bears the id now."""
+
+    code = "id_taken"
 
 
 class AlreadyInitialised(Refused):

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.errors import AlreadyInitialised, BacklogUnreadable, ForeignFile, Outside, Refused, Usage
+from taskkeep.errors import (
+    AlreadyInitialised,
+    AmbiguousId,
+    BacklogUnreadable,
+    ForeignFile,
+    Invalid,
+    Outside,
+    Refused,
+    TaskNotFound,
+    Usage,
+)
 from taskkeep.store.files import FileId, disk_fault, read
 from taskkeep.store.layout import ARCHIVE, BACKLOG, Root, find_root, is_ours, start_folder
 
@@ -15,13 +25,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from taskkeep.backlog.changes import Edit
+    from taskkeep.backlog.difference import Difference
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.merge import Conflict
     from taskkeep.backlog.query import Page, Query
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
     from taskkeep.store.branches import Met
+    from taskkeep.store.history import Moment, Point
     from taskkeep.store.resolve import OpenConflict
+    from taskkeep.store.restoring import Restoring, Undoing
     from taskkeep.store.save import Context, Options, Outcome, Writer
     from taskkeep.store.verify import Verdict
 
@@ -41,6 +54,8 @@ class Saved(NamedTuple):
     dry_run: bool = False
     replayed: bool = False
     report: Report | None = None
+    at: Point | None = None  # restore: what WHEN was taken for
+    difference: Difference | None = None  # what a restore, an undo or a rewritten file changed
 
 
 class LogPage(NamedTuple):
@@ -48,6 +63,16 @@ class LogPage(NamedTuple):
 
     events: list[Event]
     total: int
+    notes: Sequence[str] = ()
+
+
+class Compared(NamedTuple):
+    """How two states differ; a point of None is the file as it lies."""
+
+    difference: Difference
+    before: Point | None
+    after: Point | None
+    notes: Sequence[str]
 
 
 def open(folder: str | None = None) -> Project:
@@ -241,17 +266,31 @@ class Project:
             return {task["id"]: task for task in text.parse_trusted(data)}
         return _shaped(text.parse(data, ARCHIVE), ARCHIVE)
 
-    def list(self, query: Query | None = None) -> Page:
-        """Return a page of tasks; see backlog.query.Query for the filters."""
-        from taskkeep.backlog.query import Query
+    def list(self, query: Query | None = None, *, at: Moment | None = None) -> Page:
+        """Return a page of tasks, or with *at* of those of then; see backlog.query.Query for the filters."""
+        from taskkeep.backlog.query import Query, select
 
-        return self._page(query or Query(), best=False)
+        query = query or Query()
+        if at is None:
+            return self._page(query, best=False)
+        # What is due or claimed is judged as of then.
+        now = at.point.time or _now()
+        return select(at.backlog(), query, now=now, actor=self._reader(query), today=now[:10])
 
-    def search(self, text: str, query: Query | None = None) -> Page:
+    def search(self, text: str, query: Query | None = None, *, at: Moment | None = None) -> Page:
         """Return a page of the tasks that hold every word of *text*."""
         from taskkeep.backlog.query import Query
 
-        return self.list((query or Query())._replace(text=text))
+        return self.list((query or Query())._replace(text=text), at=at)
+
+    def at(self, when: str) -> Moment:
+        """Return the point in time that *when* names: a time, a git revision, an event's id, a backup's name.
+
+        Raises BadPoint, AmbiguousPoint, UnknownPoint, BeforeFirst, LogDamaged, BackupDamaged.
+        """
+        from taskkeep.store.history import resolve_when
+
+        return resolve_when(self.root, when)
 
     def ready(self, query: Query | None = None) -> Page:
         """Return what can be begun now, best first, each with its reason."""
@@ -271,8 +310,10 @@ class Project:
             return default_actor(None)
         return default_actor(repository_of(self.root.path))
 
-    def show(self, ids: Sequence[str]) -> Sequence[Task]:
-        """Return tasks by id or alias, archived ones too. Raises TaskNotFound, AmbiguousId."""
+    def show(self, ids: Sequence[str], *, at: Moment | None = None) -> Sequence[Task]:
+        """Return tasks by id or alias, archived ones too. Raises TaskNotFound, TaskNotThen, AmbiguousId."""
+        if at is not None:
+            return [at.find(task_id) for task_id in ids]
         data, _, trusted = self._bytes()
         if trusted:
             names = [name.strip().upper() for name in ids]
@@ -285,6 +326,7 @@ class Project:
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""
         from taskkeep.store.git import repository_of
+        from taskkeep.store.standing import is_hand_edited
 
         backlog = self.backlog()
         counts: dict[str, int] = {}
@@ -303,19 +345,8 @@ class Project:
             "branch": branch,
             "pending": os.path.exists(self.root.pending),
             "interrupted": os.path.exists(self.root.journal),
-            "hand_edit": self._is_hand_edited(),
+            "hand_edit": is_hand_edited(self.root, backlog),
         }
-
-    def _is_hand_edited(self) -> bool:
-        from hashlib import sha256
-
-        from taskkeep.backlog.replay import heads
-        from taskkeep.store import log
-
-        events = log.read_all(self.root)
-        found = {event["hash"]: event["after"] for event in events}
-        last = [found[name] for name in heads(events)]
-        return len(last) == 1 and sha256(read(self.root.backlog)[0]).hexdigest() != last[0]
 
     def log(
         self,
@@ -325,26 +356,22 @@ class Project:
         until: str | None = None,
         actors: Sequence[str] = (),
         types: Sequence[str] = (),
+        sources: Sequence[str] = (),
         limit: int = 0,
     ) -> LogPage:
         """Return events, newest first; *limit* 0 for all. Raises LogDamaged, TaskNotFound."""
-        from taskkeep.errors import TaskNotFound
-        from taskkeep.store import log
+        import json
 
-        events = log.read_all(self.root)[::-1]
+        from taskkeep.store.history import log_rows
+
+        rows, notes = log_rows(self.root)
         if ids:
-            uids = set()
-            for name in ids:
-                found = {e["uid"] for e in events if e["task_id"] == name.strip().upper()}
-                if len(found) > 1 and (task := self.backlog().get(name.strip().upper())) is not None:
-                    found = {task["uid"]}  # drawn twice: the others are aliases now
-                if not found:
-                    try:
-                        found = {self.backlog().find(name)["uid"]}
-                    except BacklogUnreadable:
-                        raise TaskNotFound(name) from None
-                uids |= found
-            events = [event for event in events if event["uid"] in uids]
+            events = [*reversed(self._events_of(rows, ids))]
+        elif since or until or actors or types or sources:
+            events = [json.loads(row) for row in reversed(rows)]
+        else:
+            newest = rows[-limit:] if limit else rows
+            return LogPage([json.loads(row) for row in reversed(newest)], len(rows), notes)
         events = [
             event
             for event in events
@@ -352,8 +379,107 @@ class Project:
             and (not until or event["timestamp"] <= until)
             and (not actors or event["actor"] in actors)
             and (not types or event["event_type"] in types)
+            and (not sources or event["source"] in sources)
         ]
-        return LogPage(events[:limit] if limit else events, len(events))
+        return LogPage(events[:limit] if limit else events, len(events), notes)
+
+    def _events_of(self, rows: Sequence[bytes], ids: Sequence[str]) -> Sequence[Event]:
+        """The events of tasks by id or alias, deleted ones too, oldest first; only lines that name one are decoded."""
+        import json
+
+        from taskkeep.backlog.history import named_uids, touches
+
+        uids: set[str] = set()
+        for name in ids:
+            task_id = name.strip().upper()
+            needle = b'"%s"' % task_id.encode("utf-8", "replace")
+            found = {uid for row in rows if needle in row for uid in named_uids(json.loads(row), task_id)}
+            if len(found) > 1 and (task := self._bearer(task_id)) is not None:
+                found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
+            uids |= found or {self._latest(name)["uid"]}
+        needles = [b'"%s"' % uid.encode() for uid in uids]
+        some = [json.loads(row) for row in rows if any(needle in row for needle in needles)]
+        return [event for event in some if touches(event, uids)]
+
+    def _bearer(self, task_id: str) -> Task | None:
+        """The task that has this id now, not as an alias."""
+        try:
+            task = self._latest(task_id)
+        except (TaskNotFound, AmbiguousId):
+            return None
+        return task if task["id"] == task_id else None
+
+    def _latest(self, name: str) -> Task:
+        """A task as it is, or where backlog.json cannot be read as the log has it."""
+        from taskkeep.store.history import History
+
+        try:
+            return self.backlog().find(name)
+        except BacklogUnreadable:
+            return History(self.root).last().backlog().find(name)
+
+    def heads_joined(self, event: Event) -> Sequence[Event]:
+        """Return the last events of the branches that a `merged` event joined, as far as the log has them."""
+        import json
+
+        from taskkeep.store.history import log_rows
+
+        ends = tuple(b'"hash":"%s"}' % head.encode() for head in event["details"].get("heads", ()))
+        return [json.loads(row) for row in log_rows(self.root)[0] if ends and row.endswith(ends)]
+
+    def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
+        """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
+        from taskkeep.backlog.history import blame
+        from taskkeep.store.history import log_rows
+
+        task = self._latest(task_id)
+        return task, blame(self._events_of(log_rows(self.root)[0], [task["id"]]), task["uid"], task)
+
+    def diff(self, before: str | None = None, after: str | None = None) -> Compared:
+        """Compare two points in time; without *after* with the file as it lies, without both the last save with it.
+
+        ``A..B`` as *before* alone names two. Raises what `at` raises.
+        """
+        from taskkeep.backlog.difference import difference
+        from taskkeep.errors import BadPoint
+        from taskkeep.store.history import History
+
+        if before is not None and after is None and ".." in before and "/.." not in before and "../" not in before:
+            first, _, second = before.partition("..")
+            if ".." in second or second.startswith("."):
+                raise BadPoint(
+                    "two points are named as A..B", hint="For what both have in common ask 'git merge-base'."
+                )
+            before, after = first or "HEAD", second or "HEAD"
+        start = self.at(before) if before is not None else History(self.root).last()
+        end = self.at(after) if after is not None else None
+        notes = [*start.notes, *(end.notes if end is not None else ())]
+        if end is None:
+            try:
+                now = self.backlog()
+            except BacklogUnreadable as error:
+                end = History(self.root).last()
+                now = end.backlog()
+                notes.append(f"{error.message}: compared with what was saved last")
+        else:
+            now = end.backlog()
+        found = difference(start.backlog(), now)
+        return Compared(found, start.point, None if end is None else end.point, notes)
+
+    def diff_files(self, before: str, after: str) -> Compared:
+        """Compare two files of the shape of backlog.json. Raises BacklogUnreadable, NotFound."""
+        from taskkeep.backlog.difference import difference
+        from taskkeep.errors import NotFound
+        from taskkeep.store.history import tasks_of
+
+        states = []
+        for path in (before, after):
+            try:
+                data = read(path, limit=text.MAX_BYTES)[0]
+            except FileNotFoundError:
+                raise NotFound(f"there is no file {path[:200]!r}") from None
+            states.append(Backlog(tasks_of(data, os.path.basename(path))))
+        return Compared(difference(*states), None, None, [])
 
     def verify(self, *, strict: bool = False) -> Verdict:
         """Judge the working tree: the file, its graph, the log, and whether they agree."""
@@ -399,21 +525,16 @@ class Project:
         options: Mapping[str, Any],
         *,
         source: str | None = None,
+        kind: Callable[[Root, Options], Writer] | None = None,
     ) -> Outcome:
         from taskkeep.store.save import writing
 
         asked = _options(options)
-        if asked.key is not None:
-            import json
-            from hashlib import sha256
-
-            asked.digest = sha256(
-                json.dumps(
-                    [what, arguments, asked.actor, asked.why, asked.if_match], sort_keys=True, default=str
-                ).encode()
-            ).hexdigest()
-        with writing(self.root, asked) as writer:
+        asked.digest = _digest(what, arguments, asked)
+        with writing(self.root, asked, kind=kind) as writer:
             outcome = writer.save(change, source=source)
+            if (mend := getattr(writer, "mend", None)) is not None:
+                mend(outcome)
         self._alive = outcome.backlog
         return outcome
 
@@ -619,6 +740,7 @@ class Project:
         are those that would be. Raises RepositoryBusy where conflicts leave the merge open; Refused, NotFound.
         """
         from taskkeep.store import branches
+        from taskkeep.store.adopt import commit_of
         from taskkeep.store.save import writing
 
         asked = _options(options)
@@ -626,7 +748,7 @@ class Project:
             repository = writer.repository
             if repository is None:
                 raise Outside("this backlog is in no git repository", hint="There is nothing to merge without one.")
-            theirs = branches.commit_of(repository, branch)
+            theirs = commit_of(repository, branch)
             before = writer.read()
             if asked.dry_run:
                 met = branches.foresee(repository, theirs)
@@ -713,20 +835,157 @@ class Project:
         self._alive = outcome.backlog
         return _saved(outcome, _touched(outcome)), left
 
+    def apply(
+        self,
+        data: bytes,
+        *,
+        name: str = "the file",
+        base: str | None = None,
+        allow_delete: Sequence[str] = (),
+        allow_revert: Sequence[str] = (),
+        **options: Any,
+    ) -> Saved:
+        """Make the backlog equal *data*, a whole backlog.json that somebody rewrote, as one change. *base*: the
+        event or revision that it was written upon; then what came since stays.
+
+        Raises InputInvalid, Mojibake, TasksLost, FieldsReverted, Conflicting, and what any change raises.
+        """
+        from hashlib import sha256
+
+        from taskkeep.backlog.rewrite import read_rows
+        from taskkeep.store.apply import Application
+        from taskkeep.store.save import check_if_match
+
+        check_if_match(Backlog({}), (), options.get("if_match"))
+        rows, told = read_rows(data, name)
+        application = Application(self.root, rows, told, base=base, delete=allow_delete, revert=allow_revert)
+        arguments = [sha256(data).hexdigest(), base, sorted(allow_delete), sorted(allow_revert)]
+        options = {**options, "why": options.get("why") or f"{name} applied as a whole"}
+        outcome = self._save("apply", arguments, application.change, options, source="apply")
+        return _rewritten(outcome, application.difference)
+
+    def adopt(
+        self,
+        *,
+        base: str | None = None,
+        allow_delete: Sequence[str] = (),
+        allow_revert: Sequence[str] = (),
+        **options: Any,
+    ) -> Saved:
+        """Record what the files hold other than the log, as a change. *base*: a revision whose events are
+        brought back first, where this tree lacks them.
+
+        Raises TasksLost and FieldsReverted for what is not allowed by name, BacklogUnreadable, and what any
+        change raises.
+        """
+        from taskkeep.store.adopt import adopt
+        from taskkeep.store.save import check_if_match, writing
+
+        asked = _options(options)
+        asked.digest = _digest("adopt", [base, sorted(allow_delete), sorted(allow_revert)], asked)
+        with writing(self.root, asked) as writer:
+            check_if_match(Backlog({}), (), asked.if_match)
+            outcome, difference, brought = adopt(writer, base=base, delete=allow_delete, revert=allow_revert)
+        if brought:
+            outcome.warnings.append(f"brought back from {base}: {', '.join(brought[:5])}")
+        return _rewritten(outcome, difference)
+
+    def restore(
+        self,
+        ids: Sequence[str] = (),
+        *,
+        at: str,
+        fields: Sequence[str] = (),
+        unlink: bool = False,
+        **options: Any,
+    ) -> Saved:
+        """Bring the whole backlog, or single tasks, back as they were *at* a point in time, by a new change.
+
+        *fields*: only these. *unlink*: without links to tasks that are not there any more. Works over a
+        backlog.json that is damaged or gone; that file is kept aside. Raises what `at` raises, LinksMissing,
+        IdTaken, InvalidField, LogDamaged.
+        """
+        from taskkeep.store.restoring import Restoring
+
+        asked = Restoring(self.root, ids, at, fields=fields, unlink=unlink)
+        arguments = [[*ids], at, [*fields], unlink]
+        outcome = self._save("restore", arguments, asked.change, options, source="restore", kind=asked.kind)
+        return self._brought(outcome, asked)
+
+    def undo(self, event: str | None = None, *, force: bool = False, **options: Any) -> Saved:
+        """Take back a request, by one of its events, or the actor's own last one, by a new change.
+
+        Raises UnknownPoint, AmbiguousPoint, NothingToUndo, and but with *force* ChangedSince, ClaimHeld, TaskNeeded.
+        """
+        from taskkeep.store.restoring import Undoing
+
+        asked = Undoing(self.root, event, force=force)
+        outcome = self._save("undo", [event, force], asked.change, options, source="undo", kind=asked.kind)
+        return self._brought(outcome, asked)
+
+    def _brought(self, outcome: Outcome, asked: Restoring | Undoing) -> Saved:
+        from taskkeep.backlog.difference import difference
+
+        found = None if asked.before is None else difference(asked.before, outcome.backlog)
+        changed = [*found.added, *(one._asdict() for one in found.changed)] if found is not None else []
+        touched = [task.get("task_id") or task["id"] for task in changed] or _touched(outcome)
+        point = None if asked.moment is None else asked.moment.point
+        return _saved(outcome, touched)._replace(at=point, difference=found)
+
+    def backups(self) -> Sequence[Mapping[str, Any]]:
+        """Return what is known of each snapshot, the newest first; damaged ones say what is wrong."""
+        from taskkeep.errors import TaskkeepError
+        from taskkeep.store import backups
+        from taskkeep.store.history import History
+
+        try:
+            outline = History(self.root).outline
+        except TaskkeepError:
+            outline = None  # each says what it holds all the same, only not why it was made
+        return [backups.described(self.root, one, outline) for one in reversed(backups.found(self.root))]
+
+    def make_backup(self, **options: Any) -> tuple[str, bool]:
+        """Keep backlog.json as it lies as a snapshot; returns its name, and False where one held the same.
+
+        Takes ``why actor wait dry_run``. Raises BacklogUnreadable, BacklogLocked, DiskFault.
+        """
+        from taskkeep.store import backups
+        from taskkeep.store.save import missing_backlog, writing
+
+        asked = _options(options)
+        with writing(self.root, asked) as writer:
+            try:
+                data = read(self.root.backlog, limit=text.MAX_BYTES)[0]
+            except FileNotFoundError:
+                raise missing_backlog() from None
+            if asked.dry_run:
+                text.parse(data)
+                return "", True
+            return backups.create(self.root, data, now=_now(), actor=writer.actor(), why=asked.why)
+
+    def prune_backups(self, **options: Any) -> tuple[Sequence[str], Sequence[str]]:
+        """Remove the snapshots that the configured rule lets go, compress the old; returns the names of both."""
+        from taskkeep.store import backups
+        from taskkeep.store.save import writing
+
+        asked = _options(options)
+        with writing(self.root, asked) as writer:
+            return backups.prune(self.root, writer.config, now=_now(), dry_run=asked.dry_run)
+
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
         from taskkeep.errors import TaskkeepError
         from taskkeep.store import pending
         from taskkeep.store.save import writing
+        from taskkeep.store.standing import saved_files
 
         asked = _options(options)
         with writing(self.root, asked) as writer:
             try:
                 writer.read()
-            except Refused as error:
+            except (Refused, Invalid) as error:
                 writer.warnings.append(f"{error.message}; it is left alone")
-            except BacklogUnreadable as error:
-                writer.warnings.append(f"{error.message}; it is left alone")
+                writer.saved = saved_files(self.root, writer.log)
             made = None
             waits = bool(pending.waiting(self.root))
             if waits and writer.repository is not None and not asked.dry_run and asked.commit is not False:
@@ -782,6 +1041,24 @@ class Project:
 
 
 _OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source")
+
+
+def _rewritten(outcome: Outcome, difference: Difference | None) -> Saved:
+    ids = _touched(outcome)
+    if difference is not None:
+        ids = [task["id"] for task in difference.added] + [one.task_id for one in difference.changed]
+    return _saved(outcome, sorted(ids))._replace(difference=difference)
+
+
+def _digest(what: str, arguments: Any, asked: Options) -> str | None:
+    """What tells a request with a key from another one with that key; None where it has none."""
+    if asked.key is None:
+        return None
+    import json
+    from hashlib import sha256
+
+    values = [what, arguments, asked.actor, asked.why, asked.if_match]
+    return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:

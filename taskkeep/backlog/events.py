@@ -197,7 +197,8 @@ def task_changes(before: Backlog, after: Backlog, now: str) -> list[tuple[str, T
         if previous is not None and previous["uid"] == task["uid"]:
             changes = diff(previous, task, now)
             details: dict[str, Any] = {"changes": changes}
-            if task_id in moved or task_id in is_archived:  # what is changed and lies there still was put back
+            # An edit of a task that stays in the archive says so, since an edit elsewhere brings it back.
+            if task_id in moved or task_id in is_archived:
                 details["archived"] = task_id in is_archived
             implied = previous["updated_at"] if "archived" in details and not changes else now
             if task["updated_at"] != implied:

@@ -45,13 +45,15 @@ def stubs(rows: Iterable[str]) -> dict[str, Task]:
 
 
 def ready_stubs(rows: Iterable[str]) -> dict[str, Task]:
-    """As `stubs`, with depends_on, created_at and the claim in place of due."""
+    """As `stubs`, with depends_on, created_at and the claim."""
     tasks: dict[str, Task] = {}
     for line in rows:
-        task_id, status, priority, kind, _, created, links, until, holder = line.split("\t")
+        task_id, status, priority, kind, due, created, links, until, holder = line.split("\t")
         tasks[task_id] = task = {
             "id": task_id, "status": status, "priority": priority, "type": kind, "created_at": created
         }  # fmt: skip
+        if due:
+            task["due"] = due
         if links:
             task["depends_on"] = links.split(",")  # type: ignore[assignment]
         if holder:

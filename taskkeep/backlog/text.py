@@ -114,7 +114,7 @@ def loads(data: bytes, name: str) -> Any:
         raise BacklogUnreadable(
             "unreadable",
             f"{name} begins with a byte order mark",
-            hint="Save it as UTF-8 without BOM.",
+            hint="Save it as UTF-8 without BOM; for backlog.json 'taskkeep adopt' does.",
             line=1,
         )
     try:

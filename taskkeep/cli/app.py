@@ -40,10 +40,17 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "search": ("read", "Looking", "List tasks that hold all the words of a text."),
     "show": ("read", "Looking", "Show tasks with all their fields."),
     "log": ("log", "Looking", "Show who changed what, when and why."),
+    "diff": ("history", "Looking", "Show what changed between two points in time, per task and field."),
+    "blame": ("history", "Looking", "Show for each field of a task who set it last, when and why."),
     "status": ("status", "Looking", "Show where this checkout stands."),
+    "undo": ("travel", "The past", "Take back a change by a new change."),
+    "restore": ("travel", "The past", "Bring the backlog, or single tasks, back as they were, by a new change."),
+    "backups": ("travel", "The past", "List, show, make and thin out the snapshots of backlog.json."),
     "init": ("setup", "The backlog", "Make a backlog in the current folder."),
     "archive": ("archive", "The backlog", "Move old finished tasks to backlog.archive.json."),
     "import": ("importing", "The backlog", "Import tasks from a file of another tool."),
+    "adopt": ("rewriting", "The backlog", "Record a hand edit of backlog.json as a change."),
+    "apply": ("rewriting", "The backlog", "Make the backlog equal a file that was rewritten as a whole."),
     "verify": ("check", "The backlog", "Check the backlog and its log, and that nothing is lost."),
     "recover": ("check", "The backlog", "Finish or take back a change that was interrupted."),
     "doctor": ("check", "The backlog", "Check what the backlog stands on: git, lock, disk."),
@@ -174,6 +181,11 @@ def filter_options() -> list[Parameter]:
     ]
 
 
+def at_option(*, section: str | None = None) -> TyperOption:
+    help = "As it was then: a time, 'yesterday 17:00', a git revision, an event's id, a backup's name."
+    return option("at", "--at", metavar="WHEN", help=help, section=section)
+
+
 def listing_options() -> list[Parameter]:
     option, _ = _in_section(OUTPUT)
     return [
@@ -260,6 +272,27 @@ class Listing(Reader):
     def hand_over(self, call: Call, values: dict[str, Any]) -> None:
         call.fields = values.pop("fields")
         call.filters = {name: values.pop(name) for name in Call.FILTERS}
+
+
+class Viewer(Reader):
+    """A reader that can look at any point in time."""
+
+    def shared_options(self) -> list[Parameter]:
+        return [at_option()]
+
+    def hand_over(self, call: Call, values: dict[str, Any]) -> None:
+        call.when = values.pop("at")
+
+
+class PastListing(Listing):
+    """A listing that can look at any point in time."""
+
+    def shared_options(self) -> list[Parameter]:
+        return [*super().shared_options(), at_option(section=FILTERS)]
+
+    def hand_over(self, call: Call, values: dict[str, Any]) -> None:
+        super().hand_over(call, values)
+        call.when = values.pop("at")
 
 
 class Writer(Reader):

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from taskkeep.backlog.query import Query
     from taskkeep.cli.output import Output
     from taskkeep.project import Project
+    from taskkeep.store.history import Moment
 
 
 class Call:
@@ -44,6 +45,7 @@ class Call:
         self.saving: dict[str, Any] = {}
         self.fields: Any = None
         self.filters: dict[str, Any] = {}
+        self.when: str | None = None
 
     @cached_property
     def project(self) -> Project:
@@ -57,6 +59,15 @@ class Call:
         from taskkeep.cli.output import Output
 
         return Output(format=self.format, quiet=self.quiet, color=not self.no_color)
+
+    @cached_property
+    def moment(self) -> Moment | None:
+        """The point in time that --at names, which is said on stderr; None without --at."""
+        if self.when is None:
+            return None
+        moment = self.project.at(self.when)
+        self.output.moment(moment)
+        return moment
 
     def take_saving(self, values: dict[str, Any]) -> None:
         """Take the writer options out of *values*, as keywords of every writer of the project."""

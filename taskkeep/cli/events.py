@@ -7,24 +7,27 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.cli.output import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from taskkeep.backlog.difference import Difference
     from taskkeep.cli.screen import Screen
 
 VALUE_MOST = 60
+CONTEXT = 3  # words around a change in a long text
 
 
-def event_lines(event: Mapping[str, Any], screen: Screen | None) -> str:
+def event_lines(event: Mapping[str, Any], screen: Screen | None, *, full: bool = False) -> str:
     """One event: a line on what happened, one for the reason, one for each field.
 
-    In a pipe values are whole and times in UTC; a terminal cuts long values and shows local times.
+    In a pipe values are whole and times in UTC; a terminal shows local times, of long texts the
+    words that changed, and cuts other long values, unless all is asked for.
     """
     what = event["event_type"].removeprefix("task_").replace("_", " ")
     task = event.get("task_id") or ""
     if screen is None:
         head = "\t".join((event["timestamp"], shown(event["actor"]), shown(what), task, event["event_id"]))
         lines = [head, *(f"  why: {shown(event['why'])}" for _ in (1,) if event.get("why"))]
-        lines += [f"  {line}" for line in _details(event, None)]
+        lines += [f"  {line}" for line in _details(event, None, None)]
     else:
         from taskkeep.cli.screen import CYAN, local
 
@@ -32,16 +35,100 @@ def event_lines(event: Mapping[str, Any], screen: Screen | None) -> str:
         lines = [f"{head} {screen.dim('by ' + shown(event['actor']))}"]
         if event.get("why"):
             lines.append(f"  {screen.dim('why')} {shown(event['why'])}")
-        lines += [f"  {line}" for line in _details(event, VALUE_MOST)]
+        lines += [f"  {line}" for line in _details(event, screen, None if full else VALUE_MOST)]
     return "\n".join(lines) + "\n"
 
 
-def _details(event: Mapping[str, Any], most: int | None) -> Iterator[str]:
+def merge_lines(event: Mapping[str, Any], heads: Sequence[Mapping[str, Any]]) -> str:
+    """What a merge joined, and which values it kept where both sides had changed one field."""
+    lines = []
+    for head in heads:
+        what = head["event_type"].removeprefix("task_").replace("_", " ")
+        said = " ".join(shown(word) for word in (head["timestamp"], head["actor"], what, head["task_id"] or ""))
+        lines.append(f"  joins {said.rstrip()} ({head['event_id'][:8]})\n")
+    for choice in event["details"].get("choices", ()):
+        field = choice["field"] or "task"
+        value = "deleted" if choice["field"] is None and choice["to"] is None else _value(choice["to"], VALUE_MOST)
+        lines.append(f"  keeps {shown(choice.get('task_id') or choice['uid'])} {shown(field)}: {value}\n")
+    return "".join(lines)
+
+
+def difference_lines(found: Difference, screen: Screen | None, *, full: bool = False) -> str:
+    """Tasks that came, went and changed, each with its fields."""
+    most = None if full or screen is None else VALUE_MOST
+    lines = [_task_line("+", task["id"], task["title"], screen) for task in found.added]
+    lines += [_task_line("-", task["id"], task["title"], screen) for task in found.removed]
+    for one in found.changed:
+        lines.append(_task_line("~", one.task_id, one.title, screen))
+        for field, change in one.changes.items():
+            lines += [f"  {line}" for line in change_lines(field, change, screen, most)]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def stat_lines(found: Difference) -> str:
+    """How many tasks came, went and changed, and in which fields."""
+    head = f"{len(found.added)} added, {len(found.removed)} removed, {len(found.changed)} changed\n"
+    return head + "".join(f"  {field}: {count}\n" for field, count in found.fields().items())
+
+
+def _task_line(mark: str, task_id: str, title: str, screen: Screen | None) -> str:
+    if screen is None:
+        return f"{mark}\t{task_id}\t{shown(title)}"
+    from taskkeep.cli.screen import CYAN, GREEN, RED, YELLOW
+
+    color = {"+": GREEN, "-": RED, "~": YELLOW}[mark]
+    return f"{screen.paint(mark, color)} {screen.paint(task_id, CYAN)}  {shown(title)}"
+
+
+def _details(event: Mapping[str, Any], screen: Screen | None, most: int | None) -> Iterator[str]:
     details = event.get("details", {})
     if isinstance(details.get("task"), dict):
         yield _value(details["task"].get("title"), most)
+    if "archived" in details:
+        yield "moved to the archive" if details["archived"] else "brought back from the archive"
+    if "undone" in details:
+        yield f"undoes {shown(str(details['undone']))}"
     for field, change in details.get("changes", {}).items():
+        yield from change_lines(field, change, screen, most)
+
+
+def change_lines(field: str, change: Any, screen: Screen | None, most: int | None) -> Iterator[str]:
+    """One field's change; with *most* long texts as the words that changed in them."""
+    if most is not None and screen is not None and isinstance(change, dict) and _is_long(change):
+        yield f"{shown(field)}: {word_diff(change['from'], change['to'], screen)}"
+    else:
         yield from _change(field, change, most)
+
+
+def _is_long(change: Mapping[str, Any]) -> bool:
+    values = [change.get("from"), change.get("to")]
+    return all(isinstance(value, str) for value in values) and any(len(value) > VALUE_MOST for value in values if value)
+
+
+def word_diff(before: str, after: str, screen: Screen) -> str:
+    """What was taken out and put in, by words, with a few words around each."""
+    from difflib import SequenceMatcher
+
+    from taskkeep.cli.screen import GREEN, RED
+
+    old, new = before.split(), after.split()
+    parts: list[str] = []
+    moves = SequenceMatcher(None, old, new, autojunk=len(old) > 2000).get_opcodes()
+    for number, (kind, a, b, c, d) in enumerate(moves):
+        if kind == "equal":
+            words = old[a:b]
+            first, last = number == 0, number == len(moves) - 1
+            if len(words) > 2 * CONTEXT + 1 or ((first or last) and len(words) > CONTEXT):
+                head = [] if first else words[:CONTEXT]
+                tail = [] if last else words[-CONTEXT:]
+                words = [*head, "…", *tail]
+            parts.append(shown(" ".join(words)))
+            continue
+        if a < b:
+            parts.append(screen.paint(f"[-{shown(' '.join(old[a:b]))}-]", RED))
+        if c < d:
+            parts.append(screen.paint(f"{{+{shown(' '.join(new[c:d]))}+}}", GREEN))
+    return " ".join(parts)
 
 
 def _change(field: str, change: Any, most: int | None) -> Iterator[str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from taskkeep.cli.screen import Screen
     from taskkeep.errors import TaskkeepError
     from taskkeep.project import Saved
+    from taskkeep.store.history import Moment, Point
     from taskkeep.store.verify import Verdict
 
 ROW = ("id", "status", "priority", "title")
@@ -160,6 +161,11 @@ class Output:
         if not self.is_json:
             write_err("".join(f"warning: {shown(text)}\n" for text in texts))
 
+    def moment(self, moment: Moment) -> None:
+        """Say what a WHEN was taken for, and from where the answer comes where that is not the log."""
+        self.notice(f"as of {point_words(moment.point)}")
+        self.warnings(moment.notes)
+
     # -- writers -------------------------------------------------------------------------
 
     def saved(self, saved: Saved, *, new: bool = False, said: str = "") -> None:
@@ -208,13 +214,14 @@ class Output:
 
     # -- readers -------------------------------------------------------------------------
 
-    def page(self, page: Page, fields: Sequence[str] = (), *, ready: bool = False) -> None:
+    def page(self, page: Page, fields: Sequence[str] = (), *, ready: bool = False, at: Moment | None = None) -> None:
         """Show a page of tasks in the format that was asked for."""
         if self.is_json:
             answer: dict[str, Any] = {
                 "tasks": picked(page.tasks, fields),
                 "total": page.total,
                 "next": page.next,
+                **past(at),
             }
             if page.why:
                 answer["why"] = {task["id"]: why for task, why in zip(page.tasks, page.why, strict=True)}
@@ -250,11 +257,11 @@ class Output:
         elif not page.tasks:
             self.notice("no tasks" if not page.total else f"no tasks from there on; {page.total} in all")
 
-    def tasks(self, tasks: Sequence[Task], *, one: bool) -> None:
+    def tasks(self, tasks: Sequence[Task], *, one: bool, at: Moment | None = None) -> None:
         """Show whole tasks, with all their fields."""
         if self.is_json:
             with_etags = [with_etag(task) for task in tasks]
-            self.json({"task": with_etags[0]} if one else {"tasks": with_etags})
+            self.json({**({"task": with_etags[0]} if one else {"tasks": with_etags}), **past(at)})
         elif (screen := self.screen) is not None:
             self.text("\n".join(screen.task(task) for task in tasks))
         else:
@@ -285,6 +292,28 @@ class Output:
         return line + (f"  hint: {shown(finding['hint'])}\n" if finding.get("hint") else "")
 
 
+def point_words(point: Point) -> str:
+    """A point in time for people: what it was taken for, and its event or commit."""
+    words = [f"{point.kind} {point.name}"]
+    if point.time is not None and point.name != point.time:
+        words.append(point.time)
+    if point.commit is not None and not point.commit.startswith(point.name):
+        words.append(f"commit {point.commit[:12]}")
+    if point.event is not None and point.event != point.name:
+        words.append(f"event {point.event[:8]}")
+    return ", ".join(words)
+
+
+def past(moment: Moment | None) -> dict[str, Any]:
+    """What the JSON answer says of the point in time that it is about."""
+    if moment is None:
+        return {}
+    answer: dict[str, Any] = {"at": moment.point.as_json()}
+    if moment.notes:
+        answer["warnings"] = list(moment.notes)
+    return answer
+
+
 # -- values ------------------------------------------------------------------------------
 
 
@@ -310,6 +339,8 @@ def saved_as_json(saved: Saved) -> dict[str, Any]:
         answer["dry_run"] = True
     if saved.replayed:
         answer["replayed"] = True
+    if saved.difference is not None:
+        answer["difference"] = saved.difference.as_json()
     return answer
 
 

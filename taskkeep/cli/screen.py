@@ -134,6 +134,26 @@ class Screen:
             lines += [" " * indent + part for part in wrap(line, self.width - indent)]
         return [line.rstrip() for line in lines]
 
+    def blame(self, rows: Sequence[tuple[Any, ...]]) -> str:
+        """Fields with who set them last, when and why; the value gets the room that is left."""
+        parts = [(shown(row[0]), local(row[1]) if row[1] != "-" else "-", shown(row[2]), shown(row[4])) for row in rows]
+        widths = [max(map(cell_len, column)) for column in zip(*parts, strict=True)]
+        widths[3] = min(widths[3], CELL_MOST)
+        room = max(self.width - sum(widths) - 4 * len(GAP), 12)
+        lines = []
+        for (field, when, actor, why), row in zip(parts, rows, strict=True):
+            value = row[5] if isinstance(row[5], str) else _json(row[5])
+            value = local(value) if field.endswith(("_at", "_until")) else shown(value)
+            cells = [
+                self.paint(pad(field, widths[0]), CYAN),
+                pad(cut(value, room), room),
+                self.dim(pad(when, widths[1])),
+                pad(actor, widths[2]),
+                self.dim(cut(why, widths[3])),
+            ]
+            lines.append(GAP.join(cells).rstrip())
+        return "\n".join(lines)
+
     def saved_line(self, mark: str, task: Mapping[str, Any]) -> str:
         """What a writer says of a task."""
         glyph, code = STATUS.get(task["status"], ("?", ""))

@@ -19,8 +19,8 @@ def usage_error(error: Exception) -> Usage | None:
     context = getattr(error, "ctx", None)
     see = f"See '{_command(context)} --help'."
     if isinstance(error, parser.NoSuchOption):
-        near = [name for name in error.possibilities or () if name not in _hidden(context)][:2]
-        hint = f"Did you mean {' or '.join(near)}?" if near else see
+        near = [name for name in error.possibilities or () if name not in _hidden(context)]
+        hint = f"Did you mean {near[0]}?" if near else see
         return Usage(f"unknown option {error.option_name}", hint=hint, option=error.option_name)
     if isinstance(error, parser.MissingParameter) and error.param is not None:
         return Usage(f"{error.param.human_readable_name} is missing", hint=see)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, merge
-from taskkeep.errors import GitUnavailable, NotFound, Outside, Refused, RepositoryBusy, Usage
+from taskkeep.errors import GitUnavailable, NotFound, Outside, Refused, RepositoryBusy
 from taskkeep.store import driver, pending
 from taskkeep.store.commit import read_head, refuse_obstacles, trusted_signers, unmerged
 from taskkeep.store.files import remove, write_new
@@ -35,17 +35,6 @@ class Met(NamedTuple):
     after: str | None
     conflicts: Sequence[Conflict]
     backlog: Backlog | None = None
-
-
-def commit_of(repository: Repository, name: str) -> str:
-    """Return the hash of the commit that *name* means. Raises Usage, NotFound."""
-    odd = not name.strip() or name.startswith("-") or any(ord(sign) < 32 or ord(sign) == 127 for sign in name)
-    if odd or name.startswith(("/", "./", "../")):
-        raise Usage(f"{name[:40]!r} is no branch", hint="Name a branch, a tag or a commit.")
-    answer = repository.run("rev-parse", "-q", "--verify", "--end-of-options", f"{name}^{{commit}}")
-    if answer.status:
-        raise NotFound(f"git knows no branch {name[:60]!r}", hint="See 'git branch --all'.")
-    return answer.text
 
 
 def foresee(repository: Repository, theirs: str) -> Met:

@@ -155,8 +155,8 @@ def load(root: Root) -> LogState:
     state.names = mark
     state.count = len(events)
     by_hash = {event["hash"]: event for event in events}
-    own = _old_head(root)
     found = heads(events)
+    own = own_head(root, [by_hash[name] for name in found])
     found.sort(key=lambda name: (name != own, by_hash[name]["timestamp"], name))
     state.heads = found
     if len(found) == 1:
@@ -167,6 +167,40 @@ def load(root: Root) -> LogState:
             state.keys.setdefault(event["key"], event["hash"])
     write_joined(root, state, events)
     return state
+
+
+def vouched(root: Root) -> LogState | None:
+    """Return the log's state where the record still fits, so that the joined log holds just the log's events."""
+    return _load_record(root, fingerprint(list_files(root)))
+
+
+def own_head(root: Root, found: list[Event]) -> str | None:
+    """Return the one of several heads that this checkout itself made last.
+
+    The record tells; in a fresh clone git does: what came by a merge is not in its first parent.
+    """
+    names = {event["hash"] for event in found}
+    old = _old_head(root)
+    if old in names or len(found) < 2:
+        return old
+    from taskkeep.store.git import repository_of
+    from taskkeep.store.layout import AUDIT
+
+    repository = repository_of(root.path)
+    if repository is None:
+        return old
+    files: dict[str, str] = {f"{repository.prefix}{AUDIT}/{file_name(event)}": event["hash"] for event in found}
+    answer = repository.run(
+        "log", "--first-parent", "-m", "--no-renames", "--diff-filter=A", "--format=%x00%P", "--name-only",
+        "--end-of-options", "HEAD", "--", AUDIT,
+    )  # fmt: skip
+    for entry in answer.text.split("\0")[1:]:
+        parents, *paths = entry.split("\n")
+        if " " not in parents:
+            for path in paths:
+                if path in files:
+                    return files[path]
+    return old
 
 
 def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
@@ -210,7 +244,7 @@ def _record(root: Root) -> Any:
 
 def _old_head(root: Root) -> str | None:
     record = _record(root)
-    return record["heads"][0] if isinstance(record, dict) and record.get("heads") else None
+    return str(record["heads"][0]) if isinstance(record, dict) and record.get("heads") else None
 
 
 def _load_record(root: Root, mark: str) -> LogState | None:

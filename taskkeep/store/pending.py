@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from taskkeep.store import log
 from taskkeep.store.commit import read_head
 from taskkeep.store.files import read, remove, replace
-from taskkeep.store.layout import AUDIT
+from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.message import message
 
 if TYPE_CHECKING:
@@ -44,9 +44,13 @@ def note(writer: Writer, paths: Iterable[str]) -> None:
     """Note that the commit of these paths waits, where there is a repository. Raises OSError."""
     if writer.repository is None:
         return
+    _write(writer, {*waiting(writer.root), *paths})
+
+
+def _write(writer: Writer, paths: Iterable[str]) -> None:
     root = writer.root
     branches = _branches(root) or [_branch_now(writer.repository)]
-    rows = sorted({*waiting(root), *paths, *(f"{BRANCH}{branch}" for branch in branches)})
+    rows = sorted({*paths, *(f"{BRANCH}{branch}" for branch in branches)})
     replace(
         root.pending,
         ["".join(f"{row}\n" for row in rows).encode("utf-8", "surrogateescape")],
@@ -64,12 +68,14 @@ def _branch_now(repository: Repository | None) -> str:
 
 
 def commit(writer: Writer) -> str | None:
-    """Commit what waits, as one commit of its own, and return its hash. Raises like a commit does."""
+    """Commit what waits, as one commit of its own, and return its hash; what the writer carries into the
+    commit of its own save waits on. A file edited by hand is committed as it was saved. Raises like a commit does.
+    """
     root = writer.root
-    paths = waiting(root)
+    paths = [path for path in waiting(root) if path not in writer.carried]
     made = None
     if paths:
-        files = {path: [read(root.in_root(path))[0]] for path in paths}
+        files = {path: [data] for path in paths if (data := _content(writer, path)) is not None}
         events: list[Event] = []
         for path in paths:
             if path.startswith(AUDIT):
@@ -78,5 +84,14 @@ def commit(writer: Writer) -> str | None:
         elsewhere = [branch for branch in _branches(root) if branch != _branch_now(writer.repository)]
         if made and elsewhere:
             writer.warnings.append(f"what had waited was made on {', '.join(elsewhere)} and is committed here")
-    remove(root.pending)
+    if writer.carried:
+        _write(writer, writer.carried)
+    else:
+        remove(root.pending)
     return made
+
+
+def _content(writer: Writer, path: str) -> bytes | None:
+    if writer.saved is not None and path in (BACKLOG, ARCHIVE):
+        return writer.saved.get(path)
+    return read(writer.root.in_root(path))[0]

@@ -17,9 +17,10 @@ from taskkeep.store.files import disk_fault, make_folder, read, remove, sync_fol
 from taskkeep.store.signals import check_interrupt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from taskkeep.backlog.events import Event
+    from taskkeep.backlog.task import Task
     from taskkeep.store.layout import Root
 
 # What lies ready below local/tmp.
@@ -41,13 +42,15 @@ class Placement:
         fresh: bool,
         mode: int,
         snapshot: bool,
+        old_archived: Mapping[str, Task] | None = None,
     ) -> None:
+        """*old_archived*: the tasks that the old archive stands for, where its bytes are edited by hand."""
         self.root, self.events, self.pieces, self.archive = root, events, pieces, archive
         self.fresh, self.mode = fresh, mode
         self.name = log.file_name(events[0])
         self.lines = [line(event) for event in events]
         self._old_archive = old_archive
-        self._between = b"" if archive is None else _union(old_archive, archive)
+        self._between = b"" if archive is None else _union(old_archive, archive, old_archived)
         self._parts = {part: os.path.join(root.tmp, part) for part in PARTS}
         self._takes_snapshot = snapshot and not fresh
         self._snapshot = os.path.join(root.backups, snapshot_name(events[0]["timestamp"]))
@@ -163,12 +166,13 @@ class Placement:
             remove(path)
 
 
-def _union(old: bytes | None, new: bytes) -> bytes:
+def _union(old: bytes | None, new: bytes, tasks: Mapping[str, Task] | None) -> bytes:
     """The archive while backlog.json is replaced: what leaves either file is then in one of them at least."""
     try:
-        kept = {} if old is None else {task["id"]: task for task in text.parse_trusted(old)}
+        kept = {} if old is None or tasks is not None else {task["id"]: task for task in text.parse_trusted(old)}
     except ValueError:
         kept = {}  # a merge left its markers, and git's index has all versions
+    kept |= tasks or {}
     both = {**{task["id"]: task for task in text.parse_trusted(new)}, **kept}
     return text.dump(task for _, task in sorted(both.items()))
 

@@ -83,6 +83,9 @@ def _note_recovery(writer: Writer, events: Sequence[Event], outcome: str, sha: s
     """Log what was done with the interrupted save, so that who and why are not lost."""
     before = log.read_all(writer.root)
     found = heads(before)
+    if len(found) != 1 or all(event["hash"] != found[0] or event["after"] != sha for event in before):
+        # Branches that met, or a hand edit that was being adopted: no event may vouch for this file unseen.
+        return
     now = now_text()
     first = events[0]
     request = Request(

@@ -14,7 +14,7 @@ from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.resolve import resolved
 from taskkeep.backlog.rules import refuse_worse
 from taskkeep.errors import BacklogUnreadable, GitLocked, GitUnavailable, HandEdit, NotFound, RepositoryBusy
-from taskkeep.store import log
+from taskkeep.store import backups, log
 from taskkeep.store.driver import common_past
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.placement import Placement
@@ -256,7 +256,7 @@ class Resolver(Writer):
                     old_archive=self.archive_bytes,
                     fresh=False,
                     mode=self.mode,
-                    snapshot=self.config["backups.keep"],
+                    snapshot=self.snapshots and not backups.holds(self.root, self.sha),
                 )
                 self._write(placement, outcome, {}, {})
                 outcome.events = events

@@ -26,7 +26,7 @@ from taskkeep.errors import (
     TaskkeepError,
     Usage,
 )
-from taskkeep.store import log, outline, pack, pending, recovery
+from taskkeep.store import backups, log, outline, pack, pending, recovery
 from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
 from taskkeep.store.config import load_config
 from taskkeep.store.files import FileId, disk_fault, make_folder, read, remove, replace
@@ -47,9 +47,14 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
+    from taskkeep.store.adopt import Adoption
     from taskkeep.store.layout import Root
 
 SPLICE_LIMIT = 200
+_HAND_EDIT_HINT = (
+    "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
+    "'taskkeep restore' brings a saved state back."
+)
 
 
 class Options:
@@ -115,6 +120,10 @@ class Context:
     def new_uid() -> str:
         return os.urandom(16).hex()
 
+    def warn(self, texts: Sequence[str]) -> None:
+        """Have something said with the answer."""
+        self._writer.warnings += texts
+
 
 class Outcome:
     """What a save did, read back from disk."""
@@ -148,6 +157,11 @@ class Writer:
         self.archive_bytes: bytes | None = None
         self.mode = 0o644
         self.choices: list[dict[str, Any]] = []
+        self.adoption: Adoption | None = None  # where the files are hand-edited, and that is what is to be saved
+        self.saved: dict[str, bytes] | None = None  # where files are edited by hand: what was saved, as far as known
+        self.carried: frozenset[str] = frozenset()  # paths that wait for the commit of this save, not for one before
+        self.absent = False  # no backlog.json stands there to be put aside or back
+        self.snapshots = bool(self.config["backups.keep"])
 
     # -- entering ------------------------------------------------------------------------
 
@@ -199,6 +213,8 @@ class Writer:
         trusted = self._decoded_meanwhile()
         self.sha = hashing.hexdigest()
         self.archive_bytes = self._read_archive()
+        if self.adoption is not None:
+            return self.adoption.before(self)
         ours = len(self.log.heads) == 1 and self.sha == self.log.after and self.archive_sha() == self.log.archive
         live = self._tasks_of(self.bytes, BACKLOG, trusted if ours else None)
         archived = {}
@@ -253,11 +269,11 @@ class Writer:
         elif self.sha == self.log.after:
             raise HandEdit(
                 "backlog.archive.json is not what the last save wrote",
-                hint="Somebody edited it by hand: put the saved file back with git.",
+                hint=_HAND_EDIT_HINT,
             )
         raise HandEdit(
             "backlog.json is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
-            hint="Somebody edited it by hand: 'taskkeep verify' says where; put the saved file back with git.",
+            hint=_HAND_EDIT_HINT,
             tasks=wrong[:50],
         )
 
@@ -290,10 +306,14 @@ class Writer:
         context = Context(self, self.actor(), now_text())
         after = change(before, context)
         outcome.backlog, outcome.warnings = after, self.warnings
-        if after is before and head_event is None:
+        others = self.adoption.reformatted(self, after) if self.adoption is not None else []
+        joins = self.adoption is not None and len(self.log.heads) > 1
+        if after is before and head_event is None and not (others or joins):
             return outcome
         changed = task_changes(before, after, context.now)
-        if not changed and head_event is None:
+        if others and not changed and not joins:
+            head_event = ("reformatted", {"files": others})
+        if not changed and head_event is None and not joins:
             outcome.backlog = before
             return outcome
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
@@ -313,9 +333,10 @@ class Writer:
             pieces,
             archive,
             old_archive=self.archive_bytes,
-            fresh=self.fresh,
+            fresh=self.fresh or self.absent,
             mode=self.mode,
-            snapshot=self.config["backups.keep"],
+            old_archived=self.adoption.archived if self.adoption is not None else None,
+            snapshot=self.snapshots and not backups.holds(self.root, self.sha),
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
@@ -345,7 +366,7 @@ class Writer:
         return answer.text or None if answer.status == 0 else None
 
     def _new_text(self, before: Backlog, after: Backlog, changed: Sequence[tuple[str, Task, Any]]) -> list[bytes]:
-        if self.fresh or len(changed) > SPLICE_LIMIT or not self.bytes:
+        if self.fresh or len(changed) > SPLICE_LIMIT or not self.bytes or self.adoption is not None:
             return [text.dump(after.tasks.values())]
         touched = {task["id"] for _, task, _ in changed}
         return text.splice(
@@ -356,7 +377,8 @@ class Writer:
 
     def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
         """The archive's new bytes, None where it stays as it is."""
-        if after.archived is before.archived and before.archived.keys().isdisjoint(after.tasks):
+        stays = after.archived is before.archived and before.archived.keys().isdisjoint(after.tasks)
+        if stays and (self.adoption is None or self.archive_bytes is None):
             return None
         data = text.dump(task for task_id, task in after.archived.items() if task_id not in after.tasks)
         return None if data == self.archive_bytes else data
@@ -443,6 +465,8 @@ class Writer:
         finally:
             if commit is not None:
                 commit.discard()
+        if self.carried and outcome.commit is not None:
+            remove(self.root.pending)
         if self.repository is not None and outcome.commit is None and not self.is_staged:
             outcome.pending = True
             try:
@@ -518,6 +542,7 @@ class Writer:
             self._pack(pack.limit_for(events[0]["source"]))
             note_checked(root)
             outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
+            backups.tidy(root, self.config, len(self.bytes))
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
@@ -542,8 +567,13 @@ def missing_backlog() -> BacklogUnreadable:
 
 
 @contextlib.contextmanager
-def writing(root: Root, options: Options, *, fresh: bool = False, kind: type[Writer] = Writer) -> Iterator[Writer]:
-    """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises."""
+def writing(
+    root: Root, options: Options, *, fresh: bool = False, kind: Callable[[Root, Options], Writer] | None = None
+) -> Iterator[Writer]:
+    """Be the writer of *root*: locked, signals held, everything read anew. Raises what a save raises.
+
+    *kind* makes another kind of writer, as one that restores over a damaged file.
+    """
     root.refuse_detours()
     try:
         make_folder(os.path.dirname(root.local))
@@ -554,7 +584,7 @@ def writing(root: Root, options: Options, *, fresh: bool = False, kind: type[Wri
         check_interrupt()
         warnings: list[str] = []
         try:
-            writer = kind(root, options, fresh=fresh)
+            writer = Writer(root, options, fresh=fresh) if kind is None else kind(root, options)
             warnings = writer.warnings
             writer.enter()
             yield writer

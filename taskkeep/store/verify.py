@@ -167,7 +167,7 @@ def _check_tasks(tree: Tree, findings: Findings) -> None:
                 f"{name} is not in canonical form",
                 file=name,
                 line=_first_difference(text.dump(_canonical(tasks)), tree.bytes[name]),
-                hint="The next save needs the form that saves write.",
+                hint="'taskkeep adopt' writes it in the form that saves write.",
             )
         if sound:
             all_tasks |= {task_id: task for task_id, task in zip(ids, tasks, strict=True) if task_id not in all_tasks}
@@ -250,7 +250,7 @@ def _check_replay(tree: Tree, events: list[Event], findings: Findings) -> None:
                 message,
                 task_id=shown,
                 line=tree.line_of(BACKLOG, shown),
-                hint="Put the saved file back with git.",
+                hint="'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back.",
             )
         for choice in choices if not wrong else ():
             if choice.get("joined"):
@@ -261,7 +261,7 @@ def _check_replay(tree: Tree, events: list[Event], findings: Findings) -> None:
                 severity="warning",
                 task_id=choice["task_id"],
                 line=tree.line_of(BACKLOG, choice["task_id"]),
-                hint="The next save records it.",
+                hint="The next save records it, or 'taskkeep adopt' with --why.",
             )
         mismatch = len(found) == 1
     if mismatch:

@@ -251,7 +251,8 @@ def test_an_id_drawn_on_two_branches_is_told_apart(git_alone: None, new_reposito
     joined(kit)
     assert "is also an alias" in kit.project.note("T0001", "of the elder").warnings[0]
     kit.project.update([younger], Edit(set={"title": "renumbered"}))
-    assert {event["uid"] for event in kit.project.log(["T0001"]).events} == {kit.project.show(["T0001"])[0]["uid"]}
+    elder = kit.project.show(["T0001"])[0]["uid"]
+    assert {event["uid"] for event in kit.project.log(["T0001"]).events} == {elder}
     kit.project.delete(["T0001"], why="gone")
     [warning] = kit.project.note("t0001", "of the younger").warnings
     assert younger in warning

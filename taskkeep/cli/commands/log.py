@@ -6,7 +6,7 @@ import typer
 
 from taskkeep.cli.app import Reader, new_app
 from taskkeep.cli.call import call_of, moment
-from taskkeep.cli.events import event_lines
+from taskkeep.cli.events import event_lines, merge_lines
 from taskkeep.cli.ids import IdOption, Ids
 from taskkeep.cli.texts import split
 
@@ -19,7 +19,8 @@ LIMIT = 50
     "log",
     cls=Reader,
     epilog="""taskkeep log T3M9X
-    taskkeep log --since 7d --actor ada --type task_deleted""",
+    taskkeep log --since 7d --actor ada --type task_deleted
+    taskkeep log --source undo,restore --full""",
 )
 def log(
     ctx: typer.Context,
@@ -34,11 +35,17 @@ def log(
         list[str] | None,
         typer.Option("--type", metavar="TYPE", help="task_created task_updated task_deleted …"),
     ] = None,
+    source: Annotated[
+        list[str] | None,
+        typer.Option("--source", metavar="NAME", help="cli api import undo restore archive recovery …"),
+    ] = None,
+    full: Annotated[bool, typer.Option("--full", help="Long texts whole, not what changed in them.")] = False,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most the last N; 0 for all.")] = LIMIT,
 ) -> None:
     """Show who changed what, when and why.
 
-    The newest first; --json has the events as they stand in the log.
+    The newest first, those of all branches that met as one history; tasks that were deleted have
+    theirs too. --json has the events as they stand in the log.
     """
     call = call_of(ctx)
     page = call.project.log(
@@ -47,11 +54,20 @@ def log(
         until=moment(until, "--until", end=True),
         actors=split(actor or ()),
         types=split(types or ()),
+        sources=split(source or ()),
         limit=limit,
     )
     if call.output.is_json:
-        call.output.json({"events": page.events, "total": page.total})
+        call.output.json(
+            {"events": page.events, "total": page.total, **({"warnings": page.notes} if page.notes else {})}
+        )
         return
-    call.output.text("".join(event_lines(event, call.output.screen) for event in page.events))
+    call.output.warnings(page.notes)
+    lines = []
+    for event in page.events:
+        lines.append(event_lines(event, call.output.screen, full=full))
+        if event["event_type"] == "merged":
+            lines.append(merge_lines(event, call.project.heads_joined(event)))
+    call.output.text("".join(lines))
     if len(page.events) < page.total:
         call.output.notice(f"… {page.total - len(page.events)} older: --limit 0 for all")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from taskkeep.cli.app import Listing, Reader, new_app
+from taskkeep.cli.app import Listing, PastListing, Viewer, new_app
 from taskkeep.cli.call import call_of
 from taskkeep.cli.ids import IdOption, Ids, needed_ids
 from taskkeep.cli.output import field_names
@@ -14,10 +14,11 @@ app = new_app()
 
 @app.command(
     "list",
-    cls=Listing,
+    cls=PastListing,
     epilog="""taskkeep list --status todo,review --label ci
     taskkeep list --mine --overdue
-    taskkeep list --json --fields id,title --limit 0""",
+    taskkeep list --json --fields id,title --limit 0
+    taskkeep list --at "yesterday 17:00\"""",
 )
 def list_tasks(ctx: typer.Context) -> None:
     """List tasks, the most pressing first.
@@ -27,7 +28,7 @@ def list_tasks(ctx: typer.Context) -> None:
     """
     call = call_of(ctx)
     fields = field_names(call.fields)
-    call.output.page(call.project.list(call.query()), fields)
+    call.output.page(call.project.list(call.query(), at=call.moment), fields, at=call.moment)
 
 
 @app.command("ready", cls=Listing, epilog="taskkeep ready --role backend --limit 1")
@@ -42,7 +43,7 @@ def ready(ctx: typer.Context) -> None:
     call.output.page(call.project.ready(call.query()), fields, ready=True)
 
 
-@app.command("search", cls=Listing, epilog='taskkeep search "merge driver" --all')
+@app.command("search", cls=PastListing, epilog='taskkeep search "merge driver" --all')
 def search(ctx: typer.Context, text: Annotated[str, typer.Argument(metavar="TEXT")]) -> None:
     """List tasks that hold all the words of a text.
 
@@ -51,16 +52,22 @@ def search(ctx: typer.Context, text: Annotated[str, typer.Argument(metavar="TEXT
     """
     call = call_of(ctx)
     fields = field_names(call.fields)
-    call.output.page(call.project.search(text, call.query()), fields)
+    call.output.page(call.project.search(text, call.query(), at=call.moment), fields, at=call.moment)
 
 
-@app.command("show", cls=Reader, epilog="taskkeep show T3M9X")
+@app.command(
+    "show",
+    cls=Viewer,
+    epilog="""taskkeep show T3M9X
+    taskkeep show T3M9X --at "2 days ago\"""",
+)
 def show(ctx: typer.Context, ids: Ids = None, id_: IdOption = None) -> None:
     """Show tasks with all their fields."""
     call = call_of(ctx)
     names = needed_ids(ids, id_)
-    tasks = call.project.show(names)
-    for name, task in zip(names, tasks, strict=True):
-        if name.upper() != task["id"]:
-            call.output.notice(f"{name} is an alias of {task['id']}")
-    call.output.tasks(tasks, one=len(names) == 1)
+    tasks = call.project.show(names, at=call.moment)
+    if call.moment is None:
+        for name, task in zip(names, tasks, strict=True):
+            if name.strip().upper() != task["id"]:
+                call.output.notice(f"{name} is an alias of {task['id']}")
+    call.output.tasks(tasks, one=len(names) == 1, at=call.moment)

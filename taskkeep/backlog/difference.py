@@ -1,0 +1,76 @@
+"""How two states of a backlog differ, task by task and field by field."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from taskkeep.backlog.events import diff
+
+if TYPE_CHECKING:
+    from taskkeep.backlog.backlog import Backlog
+    from taskkeep.backlog.events import Changes
+    from taskkeep.backlog.task import Task
+
+
+class Changed(NamedTuple):
+    """One task that both states have; *changes* by field as events tell them, `archived` where it was moved."""
+
+    task_id: str
+    uid: str
+    title: str
+    changes: Changes
+
+
+class Difference(NamedTuple):
+    """Tasks are told apart by uid, so one that got another id has changed."""
+
+    added: list[Task]
+    removed: list[Task]
+    changed: list[Changed]
+
+    def __bool__(self) -> bool:
+        return bool(self.added or self.removed or self.changed)
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "added": self.added,
+            "removed": self.removed,
+            "changed": [one._asdict() for one in self.changed],
+        }
+
+    def fields(self) -> dict[str, int]:
+        """How many tasks changed in each field."""
+        counts: dict[str, int] = {}
+        for one in self.changed:
+            for field in one.changes:
+                counts[field] = counts.get(field, 0) + 1
+        return counts
+
+
+def difference(before: Backlog, after: Backlog) -> Difference:
+    """What turns *before* into *after*; `updated_at` only where nothing else of a task differs."""
+    old, new = _by_uid(before), _by_uid(after)
+    changed = []
+    for uid, (task, archived) in new.items():
+        if uid not in old:
+            continue
+        previous, was_archived = old[uid]
+        changes: Changes = {} if previous is task else diff(previous, task)
+        if archived != was_archived:
+            changes["archived"] = {"from": was_archived, "to": archived}
+        if len(changes) > 1:
+            changes.pop("updated_at", None)
+        if changes:
+            changed.append(Changed(task["id"], uid, task["title"], changes))
+    return Difference(
+        [task for uid, (task, _) in new.items() if uid not in old],
+        [task for uid, (task, _) in old.items() if uid not in new],
+        changed,
+    )
+
+
+def _by_uid(backlog: Backlog) -> dict[str, tuple[Task, bool]]:
+    found = {task["uid"]: (task, True) for task in backlog.archived.values()}
+    # A task in both files counts as in the backlog.
+    found |= {task["uid"]: (task, False) for task in backlog.tasks.values()}
+    return dict(sorted(found.items(), key=lambda item: str(item[1][0]["id"])))

@@ -1,0 +1,204 @@
+"""What an audit log tells of any moment: the events in its past, and the backlog that they lead to."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.replay import Replay
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from taskkeep.backlog.events import Event
+    from taskkeep.backlog.task import Task
+
+_START = b'{"v":1,"event_id":"'
+_TIME = b'","timestamp":"'
+_HASH = b'],"hash":"'
+
+
+class Outline:
+    """A log in causal order, of which only the ends of each line are read until an event is asked for.
+
+    Decoding all events to find one takes ten times as long.
+    """
+
+    __slots__ = ("_events", "hashes", "ids", "place", "prevs", "rows", "times")
+
+    def __init__(self, data: bytes) -> None:
+        """*data*: one event a line, each after those it follows. Raises ValueError for what is no event."""
+        self.rows = data.split(b"\n")
+        if not self.rows.pop() == b"":
+            raise ValueError("the last line is cut off")
+        self.ids: list[str] = []
+        self.times: list[str] = []
+        self.prevs: list[list[str]] = []
+        self.hashes: list[str] = []
+        self._events: dict[int, Event] = {}
+        for number, row in enumerate(self.rows):
+            self._read_ends(number, row)
+        self.place = {name: number for number, name in enumerate(self.hashes)}
+
+    def _read_ends(self, number: int, row: bytes) -> None:
+        cut = row.rfind(b'"prev":[')
+        if cut > 0 and row[:19] == _START and row[55:70] == _TIME and row[-76:-66] == _HASH and row[-2:] == b'"}':
+            self.ids.append(row[19:55].decode())
+            self.times.append(row[70:97].decode())
+            self.prevs.append(row[cut + 8 : -76].decode().split('"')[1::2])
+            self.hashes.append(row[-66:-2].decode())
+            return
+        event = self.event(number)
+        try:
+            self.ids.append(event["event_id"])
+            self.times.append(event["timestamp"])
+            self.prevs.append(event["prev"])
+            self.hashes.append(event["hash"])
+        except (KeyError, TypeError):
+            raise ValueError(f"line {number + 1} is no event") from None
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def event(self, number: int) -> Event:
+        """The event on a line, counted from 0. Raises ValueError."""
+        if number not in self._events:
+            self._events[number] = json.loads(self.rows[number].decode())
+        return self._events[number]
+
+    # -- the past of an event ------------------------------------------------------------
+
+    def line(self, head: str) -> Iterator[int]:
+        """The numbers of the events from *head* back along the first predecessors."""
+        at = self.place.get(head)
+        while at is not None:
+            yield at
+            at = self.place.get(self.prevs[at][0]) if self.prevs[at] else None
+
+    def at_time(self, head: str, time: str) -> int | None:
+        """The last event not later than *time* on the line of *head*; None before the first."""
+        return next((number for number in self.line(head) if self.times[number] <= time), None)
+
+    def past(self, heads: Iterable[int]) -> tuple[list[int], list[str]]:
+        """The numbers of *heads* and all that they follow, ascending, and predecessors that are not there."""
+        wanted = set(heads)
+        last = max(wanted, default=-1)
+        marked = bytearray(last + 1)
+        for number in wanted:
+            marked[number] = 1
+        missing: list[str] = []
+        for number in range(last, -1, -1):
+            if marked[number]:
+                for prev in self.prevs[number]:
+                    place = self.place.get(prev)
+                    if place is None:
+                        missing.append(prev)
+                    else:
+                        marked[place] = 1
+        return [number for number in range(last + 1) if marked[number]], missing
+
+    # -- states --------------------------------------------------------------------------
+
+    def replay(self, heads: Iterable[int], needles: Sequence[bytes] = ()) -> Replay:
+        """Fold the past of *heads*; with *needles* only the events that hold one, in their places."""
+        return Replay(
+            [
+                self.event(number) if not needles or self._holds(number, needles) else self._stub(number)
+                for number in self.past(heads)[0]
+            ]
+        )
+
+    def _holds(self, number: int, needles: Sequence[bytes]) -> bool:
+        row = self.rows[number]
+        return any(needle in row for needle in needles)
+
+    def _stub(self, number: int) -> Event:
+        """An event that changes nothing, in the place of one that does not matter here."""
+        return {
+            "hash": self.hashes[number],
+            "prev": self.prevs[number],
+            "timestamp": self.times[number],
+            "event_type": "",
+            "uid": None,
+            "details": {},
+        }
+
+    def state(self, *heads: int) -> Backlog:
+        """The backlog that the events *heads* and their past lead to."""
+        return state_of(self.replay(heads))
+
+    def tasks_named(self, task_id: str, *heads: int) -> Backlog:
+        """Those tasks of the state at *heads* that are or were called *task_id*, archived ones too."""
+        needle = b'"%s"' % task_id.encode()
+        uids: set[str] = set()
+        for number in self.past(heads)[0]:
+            if needle in self.rows[number]:
+                uids |= named_uids(self.event(number), task_id)
+        if not uids:
+            return Backlog({})
+        whole = state_of(self.replay(heads, [b'"%s"' % uid.encode() for uid in sorted(uids)]))
+        return Backlog(_of(whole.tasks, uids), _of(whole.archived, uids))
+
+
+def _of(tasks: dict[str, Task], uids: set[str]) -> dict[str, Task]:
+    return {task_id: task for task_id, task in tasks.items() if task["uid"] in uids}
+
+
+def state_of(replay: Replay) -> Backlog:
+    """The backlog that a replay gives."""
+    archived = replay.archived()
+    tasks = replay.tasks()
+    return Backlog.of(
+        [task for uid, task in tasks.items() if uid not in archived],
+        [task for uid, task in tasks.items() if uid in archived],
+    )
+
+
+def named_uids(event: Event, task_id: str) -> set[str]:
+    """The uids that *event* calls by this id: of its task, by an id that it changes, in a choice of a merge."""
+    found = set()
+    details = event["details"]
+    if event["uid"] and (
+        event["task_id"] == task_id or task_id in (details.get("changes", {}).get("id") or {}).values()
+    ):
+        found.add(event["uid"])
+    return found | {choice["uid"] for choice in details.get("choices", ()) if choice.get("task_id") == task_id}
+
+
+def touches(event: Event, uids: Iterable[str]) -> bool:
+    """Does *event* concern one of these tasks?"""
+    return event["uid"] in uids or any(choice["uid"] in uids for choice in event["details"].get("choices", ()))
+
+
+# -- who set what ------------------------------------------------------------------------
+
+
+def blame(events: Iterable[Event], uid: str, task: Task) -> list[dict[str, Any]]:
+    """For each field of *task*, the last of *events* (oldest first) that set it; metadata by key."""
+    last: dict[str, Event] = {}
+    keys = [f"metadata.{key}" for key in task.get("metadata", {})]
+    for event in events:
+        details = event["details"]
+        for choice in details.get("choices", ()):
+            if choice["uid"] == uid and choice["field"] is not None:
+                last.update(dict.fromkeys(keys if choice["field"] == "metadata" else [choice["field"]], event))
+        if event["uid"] != uid:
+            continue
+        if "task" in details:
+            last = dict.fromkeys([*details["task"], *keys], event)
+        for field, change in details.get("changes", {}).items():
+            names = [f"metadata.{key}" for key in change] if field == "metadata" else [field]
+            last.update(dict.fromkeys(names, event))
+        if "changes" in details and (details["changes"] or "archived" not in details):
+            last["updated_at"] = event
+    found = []
+    for field, value in task.items():
+        parts = [(f"{field}.{key}", one) for key, one in value.items()] if field == "metadata" else [(field, value)]
+        found += [_blamed(name, one, last.get(name)) for name, one in parts]
+    return found
+
+
+def _blamed(field: str, value: Any, event: Event | None) -> dict[str, Any]:
+    said = ("timestamp", "actor", "why", "source", "event_id", "event_type")
+    return {"field": field, "value": value, **{name: None if event is None else event[name] for name in said}}

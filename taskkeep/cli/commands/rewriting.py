@@ -1,0 +1,90 @@
+"""adopt and apply: a backlog that somebody rewrote as a whole becomes a change like any other."""
+
+from typing import Annotated, Any
+
+import typer
+
+from taskkeep.cli.app import Writer, new_app
+from taskkeep.cli.call import Call, call_of
+from taskkeep.cli.events import difference_lines
+from taskkeep.cli.texts import split
+from taskkeep.project import Saved
+
+app = new_app()
+
+AllowDelete = Annotated[
+    list[str] | None,
+    typer.Option("--allow-delete", metavar="ID", help="This task may go. May repeat; a,b are two."),
+]
+AllowRevert = Annotated[
+    list[str] | None,
+    typer.Option("--allow-revert", metavar="ID", help="Fields of this task may go back or be cut. May repeat."),
+]
+
+
+@app.command(
+    "adopt",
+    cls=Writer,
+    epilog="""taskkeep adopt --dry-run
+    taskkeep adopt --why "edited on the web page"
+    taskkeep adopt --base origin/main""",
+)
+def adopt(
+    ctx: typer.Context,
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="REV", help="First bring back events that REV has and this tree lacks."),
+    ] = None,
+    allow_delete: AllowDelete = None,
+    allow_revert: AllowRevert = None,
+) -> None:
+    """Record a hand edit of backlog.json as a change.
+
+    The difference is shown, and goes through the rules that every change must keep. A task that is
+    gone must be named with --allow-delete, one whose fields went back to older values with
+    --allow-revert. What only taskkeep sets is put right. Where branches met, the sides that were
+    chosen are recorded too.
+    """
+    call = call_of(ctx)
+    _show(call, call.project.adopt(base=base, **_allowed(allow_delete, allow_revert), **call.saving))
+
+
+@app.command(
+    "apply",
+    cls=Writer,
+    epilog="""taskkeep apply rewritten.json --dry-run
+    taskkeep apply - --why "split the epic"
+    taskkeep apply rewritten.json --base main~3""",
+)
+def apply(
+    ctx: typer.Context,
+    file: Annotated[str, typer.Argument(metavar="FILE", help="A whole backlog.json; - for stdin.")],
+    base: Annotated[
+        str | None,
+        typer.Option("--base", metavar="EVENT|REV", help="What FILE was written upon; later changes then stay."),
+    ] = None,
+    allow_delete: AllowDelete = None,
+    allow_revert: AllowRevert = None,
+) -> None:
+    """Make the backlog equal a file that was rewritten as a whole.
+
+    For a program or a model that gives back all tasks at once: the difference is shown and saved as
+    one change. A task that FILE lacks must be named with --allow-delete, one whose fields would be
+    cut or go back to older values with --allow-revert. What only taskkeep sets is not taken from
+    FILE; a Markdown fence around the JSON, a bare list and another order are no matter.
+    """
+    call = call_of(ctx)
+    data = call.texts.whole(file, "the file")
+    name = "stdin" if file == "-" else file
+    _show(call, call.project.apply(data, name=name, base=base, **_allowed(allow_delete, allow_revert), **call.saving))
+
+
+def _allowed(delete: list[str] | None, revert: list[str] | None) -> dict[str, Any]:
+    return {"allow_delete": split(delete or ()), "allow_revert": split(revert or ())}
+
+
+def _show(call: Call, saved: Saved) -> None:
+    if not call.output.is_json and not call.quiet and saved.difference is not None:
+        call.output.text(difference_lines(saved.difference, call.output.screen))
+        saved = saved._replace(tasks=[])
+    call.output.saved(saved)

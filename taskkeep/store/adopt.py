@@ -1,0 +1,254 @@
+"""Hand edits of our files become audited changes: the log's state is the before, the files are the wanted."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.backlog import text
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.difference import difference
+from taskkeep.backlog.events import event_hash
+from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
+from taskkeep.backlog.rewrite import BOM, Past, Rewriting, allowed, refuse_losses, stubs
+from taskkeep.backlog.task import canonical, kind_of
+from taskkeep.errors import BacklogUnreadable, LogDamaged, NotFound, Outside, Usage
+from taskkeep.store import log, pending
+from taskkeep.store.files import make_folder, remove, sync_folder, write_new
+from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+from taskkeep.store.standing import saved_files
+from taskkeep.store.validate import task_problem
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from taskkeep.backlog.difference import Difference
+    from taskkeep.backlog.events import Event
+    from taskkeep.backlog.task import Task
+    from taskkeep.store.git import Repository
+    from taskkeep.store.save import Context, Outcome, Writer
+
+WHY = "a hand edit, adopted"
+
+
+class Adoption:
+    """What a writer asks that records a hand edit: the state of the log, and what the files want instead."""
+
+    def __init__(self, events: list[Event], *, delete: Iterable[str], revert: Iterable[str]) -> None:
+        self.events, self._delete, self._revert = events, delete, revert
+        self._rows: dict[str, list[dict[str, Any]]] = {}
+        self.archived: dict[str, Task] = {}
+        self.difference: Difference | None = None
+
+    def before(self, writer: Writer) -> Backlog:
+        """Return the backlog that the log tells of. Raises BacklogUnreadable, LogDamaged."""
+        if not self.events:
+            raise LogDamaged("the log is empty or gone", hint="Bring .taskkeep/audit back from git.", file=AUDIT)
+        self._rows = {BACKLOG: _rows(writer.bytes, BACKLOG), ARCHIVE: []}
+        if writer.archive_bytes is not None:
+            self._rows[ARCHIVE] = _rows(writer.archive_bytes, ARCHIVE)
+        events = self.events
+        found = heads(events)
+        if len(found) > 1:
+            writer.choices = self._choices(Replay(events))
+            joined = {"event_type": "merged", "uid": None, "details": {"choices": writer.choices}}
+            events = [*events, {**joined, "prev": found, "hash": "", "timestamp": events[-1]["timestamp"]}]
+        backlog = self._state(Replay(events))
+        self.archived = backlog.archived
+        return backlog
+
+    def _choices(self, replay: Replay) -> list[dict[str, Any]]:
+        """What the files chose where branches met; what they hold beside that is a change like any other."""
+        live, archived = (
+            {row["id"]: canonical(row) for row in self._rows[name] if task_problem(row) is None}
+            for name in (BACKLOG, ARCHIVE)
+        )
+        archived = {task_id: task for task_id, task in archived.items() if task_id not in live}
+        choices, wrong = reconcile(replay, live, archived)
+        if wrong:
+            whole = {choice.uid: choice.values[0] for choice in replay.choices() if choice.field is None}
+            for choice in choices:
+                if choice["field"] is None and choice["to"] is not None:
+                    choice["to"] = whole.get(choice["uid"], choice["to"])
+        return choices
+
+    def _state(self, replay: Replay) -> Backlog:
+        """The tasks that the log tells of; where two have drawn one id, one goes by the id it has in the files."""
+        away = replay.archived()
+        there = {row.get("uid"): row.get("id") for rows in self._rows.values() for row in rows}
+        live: dict[str, Task] = {}
+        archived: dict[str, Task] = {}
+        for uid, task in sorted(replay.tasks().items(), key=lambda item: there.get(item[0]) != item[1]["id"]):
+            task_id = task["id"]
+            if task_id in live or task_id in archived:
+                task_id = there.get(uid)
+                if not isinstance(task_id, str) or task_id in live or task_id in archived:
+                    raise BacklogUnreadable("duplicate_id", f"two tasks have the id {task['id']}", task_id=task["id"])
+            (archived if uid in away else live)[task_id] = task
+        return Backlog(dict(sorted(live.items())), dict(sorted(archived.items())))
+
+    def change(self, before: Backlog, context: Context) -> Backlog:
+        """Return what the files want. Raises what the rules refuse, TasksLost, FieldsReverted."""
+        past = Past(self.events)
+        rewriting = Rewriting(
+            before,
+            past,
+            new_id=context.new_id,
+            new_uid=context.new_uid,
+            now=context.now,
+            actor=context.actor,
+            by_hand=True,
+        )
+        after, told = rewriting.wanted(self._rows[BACKLOG], self._rows[ARCHIVE])
+        refuse_losses(before, after, past, allowed(before, after, self._delete, self._revert), cuts=False)
+        self.difference = difference(before, after)
+        context.warn([*told, *stubs(before, after)])
+        return after
+
+    def reformatted(self, writer: Writer, after: Backlog) -> list[str]:
+        """The files that hold the right content in other bytes."""
+        found = [] if text.dump(after.tasks.values()) == writer.bytes else [BACKLOG]
+        if writer.archive_bytes is not None and text.dump(after.archived.values()) != writer.archive_bytes:
+            found.append(ARCHIVE)
+        return found
+
+
+def _rows(data: bytes, name: str) -> list[dict[str, Any]]:
+    rows = text.parse(data.removeprefix(BOM), name, only_known=True)
+    for number, row in enumerate(rows, 1):
+        for field in ("id", "uid"):
+            value = row.get(field)
+            if value is not None and not isinstance(value, str):
+                raise BacklogUnreadable(
+                    "schema", f"{name}: {field} of task {number} must be text, not {kind_of(value)}"
+                )
+    return rows
+
+
+def adopt(
+    writer: Writer, *, base: str | None, delete: Iterable[str], revert: Iterable[str]
+) -> tuple[Outcome, Difference | None, list[str]]:
+    """Record what the files hold other than the log; returns the outcome, the difference, and the files of
+    the log that *base* had and that were brought back.
+
+    Raises what a save raises.
+    """
+    if writer.options.why is None:
+        writer.options.why = WHY
+    events = log.read_all(writer.root)
+    brought = _missing_files(writer, base, events) if base is not None else {}
+    try:
+        if brought:
+            events = _with(events, brought)
+            if writer.options.dry_run:
+                writer.log.heads = heads(events)
+            else:
+                _place(writer, brought)
+                writer.log = log.load(writer.root)
+        if pending.waiting(writer.root):
+            writer.saved = saved_files(writer.root, writer.log)
+        writer.adoption = Adoption(events, delete=delete, revert=revert)
+        extra = {f"{AUDIT}/{name}": [data] for name, data in brought.items()}
+        outcome = writer.save(writer.adoption.change, extra=extra, source="adopt")
+        if brought and not outcome.changed:
+            # Nothing else differs: what came back is a change all the same.
+            outcome.changed = True
+            if not writer.options.dry_run:
+                writer.carried = frozenset()
+                if writer.commits():
+                    outcome.commit = pending.commit(writer)
+                outcome.pending = writer.repository is not None and outcome.commit is None
+    except BaseException:
+        _take_out(writer, brought)
+        raise
+    return outcome, writer.adoption.difference, sorted(brought)
+
+
+# -- events that the base has ----------------------------------------------------------------
+
+
+def _missing_files(writer: Writer, base: str, events: list[Event]) -> dict[str, bytes]:
+    """The files of the log at *base* that hold an event which is not here."""
+    repository = writer.repository
+    if repository is None:
+        raise Outside("--base needs git", hint="This backlog lies in no repository.")
+    commit = commit_of(repository, base)
+    known = {event["hash"] for event in events}
+    here = set(log.list_files(writer.root))
+    folder = f"{repository.prefix}{AUDIT}/"
+    # From the top: ls-tree names paths below the current folder otherwise, with ".." in them.
+    answer = repository.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", folder)
+    if answer.status:
+        raise Outside(f"git cannot read {base[:60]}: {answer.trouble}")
+    blobs = {}
+    for row in answer.out.decode("utf-8", "surrogateescape").split("\0"):
+        head, _, path = row.partition("\t")
+        name = path.removeprefix(folder)
+        if path.startswith(folder) and name.endswith(".jsonl") and name.count("/") < 2 and name not in here:
+            blobs[name] = head.split(" ")[2]
+    found = {}
+    for name, blob in zip(blobs, repository.reads(list(blobs.values())), strict=True):
+        if blob is None:
+            raise Outside(f"git lacks {AUDIT}/{name} of {base[:60]}", hint="Fetch the whole history.")
+        if any(event["hash"] not in known for event in _events(blob[2], name)):
+            found[name] = blob[2]
+    return found
+
+
+def commit_of(repository: Repository, revision: str) -> str:
+    """Return the hash of the commit that *revision* names. Raises Usage, NotFound."""
+    shown = ascii(revision)[1:-1][:60]
+    if not revision.strip() or not revision.isprintable() or revision.startswith("-"):
+        raise Usage(f"'{shown}' is no revision", hint="A branch, a tag or a commit.")
+    answer = repository.run("rev-parse", "-q", "--verify", "--end-of-options", revision)
+    if answer.status:
+        if os.path.lexists(os.path.join(repository.folder, revision)):
+            raise Usage(f"{shown} is a path, not a revision", hint="A branch, a tag or a commit.")
+        raise NotFound(f"no revision {shown}", hint="A branch, a tag or a commit of this repository; fetch it first.")
+    commit = repository.run("rev-parse", "-q", "--verify", "--end-of-options", f"{answer.text}^{{commit}}")
+    if commit.status:
+        raise Usage(f"{shown} is no commit", hint="A branch, a tag or a commit.")
+    return commit.text
+
+
+def _events(data: bytes, name: str) -> list[Event]:
+    try:
+        events: list[Event] = [json.loads(row) for row in data.splitlines()]
+        if not events or any(event["hash"] != event_hash(event) for event in events):
+            raise ValueError("its hash does not fit")
+    except (ValueError, KeyError, TypeError, RecursionError):
+        path = f"{AUDIT}/{name}"
+        raise LogDamaged(f"{path} of the base does not hold the events that were written", file=path) from None
+    return events
+
+
+def _with(events: list[Event], brought: Mapping[str, bytes]) -> list[Event]:
+    return causal_order([*events, *(event for name, data in brought.items() for event in _events(data, name))])
+
+
+def _place(writer: Writer, brought: Mapping[str, bytes]) -> None:
+    """Put files into the log, noted first as waiting for their commit, so that a crash leaves none unnoted."""
+    writer.carried = frozenset(f"{AUDIT}/{name}" for name in brought)
+    pending.note(writer, writer.carried)
+    folders = set()
+    for name, data in brought.items():
+        path = os.path.join(writer.root.audit, name)
+        make_folder(os.path.dirname(path))
+        tmp = os.path.join(writer.root.tmp, "brought")
+        remove(tmp)
+        write_new(tmp, [data])
+        os.replace(tmp, path)
+        folders.add(os.path.dirname(path))
+    for folder in folders:
+        sync_folder(folder)
+
+
+def _take_out(writer: Writer, brought: Mapping[str, bytes]) -> None:
+    """After a refusal: the files of the base go again, unless the save stands or is still to be settled."""
+    if writer.options.dry_run or os.path.exists(writer.root.journal):
+        return
+    for name in brought:
+        remove(os.path.join(writer.root.audit, name))
+    if brought and not pending.waiting(writer.root):
+        remove(writer.root.pending)

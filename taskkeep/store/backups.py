@@ -1,0 +1,420 @@
+"""The snapshots of backlog.json: found, read, judged, thinned out and compressed."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import time
+import zlib
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from taskkeep.backlog import text
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.times import later, to_text
+from taskkeep.errors import BackupDamaged, InvalidField, TaskkeepError, UnknownPoint
+from taskkeep.store.files import make_folder, read, remove, sync_folder, write_all, write_new
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from taskkeep.backlog.history import Outline
+    from taskkeep.store.history import History, Moment
+    from taskkeep.store.layout import Root
+
+_NAME = re.compile(r"backlog_(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_(\d{6})\.json(\.gz)?")
+MADE = "backups.jsonl"  # what is known of snapshots made by hand, beside their folder
+STAMP = "backups"  # below cache: when the folder was last looked through, and what was saved since
+PART = "compressing"  # a snapshot on its way to .gz
+PIECE = 1 << 15
+BUDGET = 0.004  # seconds that a save may spend on old snapshots
+OFTEN_BYTES, OFTEN_SAVES, OFTEN_SECONDS = 1 << 20, 16, 3600
+
+
+class Snapshot(NamedTuple):
+    """A file of the folder: *time* as its name says, *size* in bytes on disk."""
+
+    name: str
+    time: str
+    size: int
+
+
+# -- finding and reading -----------------------------------------------------------------
+
+
+def names(root: Root) -> list[str]:
+    """The files of the folder that are snapshots by their names, oldest first."""
+    try:
+        found = os.listdir(root.backups)
+    except FileNotFoundError:
+        return []
+    return sorted(name for name in found if _NAME.fullmatch(name))
+
+
+def found(root: Root) -> list[Snapshot]:
+    """The snapshots, oldest first. Raises OSError."""
+    result = []
+    for name in names(root):
+        try:
+            result.append(Snapshot(name, time_of(name), os.lstat(os.path.join(root.backups, name)).st_size))
+        except FileNotFoundError:
+            continue
+    return result
+
+
+def time_of(name: str) -> str:
+    """The time in a snapshot's name, in taskkeep's own form."""
+    match = _NAME.fullmatch(name)
+    assert match is not None
+    year, month, day, hour, minute, second, fraction, _ = match.groups()
+    return f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction}Z"
+
+
+def file_of(root: Root, name: str) -> str | None:
+    """The file that a snapshot's name means, with or without its ending; None for any other text."""
+    if not name.startswith("backlog_"):
+        return None
+    there = names(root)
+    stem = name.removesuffix(".gz").removesuffix(".json")
+    return next((one for one in (name, f"{stem}.json", f"{stem}.json.gz") if one in there), None)
+
+
+def content(root: Root, name: str) -> bytes:
+    """What a snapshot holds, unpacked. Raises BackupDamaged, DiskFault."""
+    try:
+        data, _ = read(os.path.join(root.backups, name), limit=text.MAX_BYTES)
+    except FileNotFoundError:
+        raise UnknownPoint(f"there is no backup {name}", hint="See 'taskkeep backups list'.") from None
+    return _unpacked(data, name) if name.endswith(".gz") else data
+
+
+def _unpacked(data: bytes, name: str) -> bytes:
+    pieces, size = [], 0
+    try:
+        while data:
+            one = zlib.decompressobj(31)
+            pieces.append(one.decompress(data, text.MAX_BYTES + 1 - size))
+            size += len(pieces[-1])
+            if not one.eof or size > text.MAX_BYTES:
+                raise BackupDamaged(f"{name} is cut off or too large", backup=name)
+            data = one.unused_data
+    except zlib.error as error:
+        raise BackupDamaged(f"{name} cannot be unpacked: {error}", backup=name) from None
+    return b"".join(pieces)
+
+
+def problem(data: bytes, expected: str | None) -> str | None:
+    """What is wrong with a snapshot's bytes, None where nothing is known to be."""
+    if expected is not None and sha256(data).hexdigest() != expected:
+        return "it no longer holds what was put into it"
+    try:
+        text.parse(data, "the snapshot")
+    except TaskkeepError as error:
+        return error.message
+    return None
+
+
+def moment(root: Root, name: str, history: Callable[[], History]) -> Moment:
+    """The state that a snapshot holds. The log adds the archive of then, and tells whether it still is whole.
+
+    Raises BackupDamaged.
+    """
+    from taskkeep.store.history import Moment, Point, tasks_of
+
+    said, notes = time_of(name), []
+    outline: Outline | None = None
+    try:
+        outline = history().outline
+    except (OSError, TaskkeepError) as error:
+        notes.append(f"the log cannot be read ({error}): the backup alone answers")
+    data = content(root, name)
+    if wrong := problem(data, _expected(root, name, outline)):
+        raise BackupDamaged(
+            f"the backup {name} is damaged: {wrong}", hint=_elsewhere(outline, said), backup=name, time=said
+        )
+    number = _leading_to(outline, sha256(data).hexdigest())
+    if number is None:
+        notes.append("the log does not know this state: the archive is that of today")
+
+    def state() -> Backlog:
+        try:
+            live = tasks_of(data, name)
+        except InvalidField as error:
+            raise BackupDamaged(f"the backup {name} is damaged: {error.message}", backup=name) from None
+        archived = _archive_now(root) if outline is None or number is None else outline.state(number).archived
+        return Backlog(live, {task_id: task for task_id, task in archived.items() if task_id not in live})
+
+    event = None if number is None or outline is None else outline.ids[number]
+    return Moment(Point("backup", name, said, event), state, None, notes)
+
+
+def _archive_now(root: Root) -> dict[str, Any]:
+    from taskkeep.store.history import tasks_of
+    from taskkeep.store.layout import ARCHIVE
+
+    try:
+        return tasks_of(read(root.archive)[0], ARCHIVE)
+    except FileNotFoundError:
+        return {}
+
+
+def _elsewhere(outline: Outline | None, said: str) -> str:
+    """Which event has the state that a damaged snapshot held."""
+    if outline is not None and said in outline.times:
+        number = outline.times.index(said)
+        for prev in outline.prevs[number][:1]:
+            if prev in outline.place:
+                return f"The log has the same state: name event {outline.ids[outline.place[prev]]} instead."
+    return "See 'taskkeep backups list' for another, or name a time or a git revision."
+
+
+def _expected(root: Root, name: str, outline: Outline | None) -> str | None:
+    """The sha256 that a snapshot must have, as far as the log or the note of its making tells."""
+    stem = name.partition(".")[0]
+    for row in made(root):
+        if row["name"].partition(".")[0] == stem:
+            return str(row["sha256"])
+    said = time_of(name)
+    if outline is not None and said in outline.times:
+        expected: str | None = outline.event(outline.times.index(said))["before"]
+        return expected
+    return None
+
+
+def _leading_to(outline: Outline | None, sha: str) -> int | None:
+    """The last event that led to these bytes."""
+    needle = b'"after":"%s",' % sha.encode()  # the archive's hashes end their object
+    rows = outline.rows if outline is not None else []
+    return next((number for number in range(len(rows) - 1, -1, -1) if needle in rows[number]), None)
+
+
+def made(root: Root) -> list[dict[str, Any]]:
+    """What was noted of snapshots made by hand; a line that is damaged says nothing."""
+    try:
+        rows = read(os.path.join(root.local, MADE))[0].split(b"\n")
+    except FileNotFoundError:
+        return []
+    result = []
+    for row in rows:
+        try:
+            value = json.loads(row)
+        except ValueError:
+            continue
+        if isinstance(value, dict) and isinstance(value.get("name"), str) and "sha256" in value:
+            result.append(value)
+    return result
+
+
+def holds(root: Root, sha: str | None) -> bool:
+    """Was a snapshot of just these bytes made by hand, last of all? Then the save needs none."""
+    if not os.path.exists(os.path.join(root.local, MADE)):
+        return False
+    rows = made(root)
+    return bool(rows) and rows[-1]["sha256"] == sha and file_of(root, rows[-1]["name"]) is not None
+
+
+# -- telling -----------------------------------------------------------------------------
+
+
+def described(root: Root, snapshot: Snapshot, outline: Outline | None) -> dict[str, Any]:
+    """All that is known of one snapshot: time, reason, number of tasks, size, whether it still is whole."""
+    answer: dict[str, Any] = {"name": snapshot.name, "time": snapshot.time, "reason": "", "size": snapshot.size}
+    answer |= {"tasks": None, "bytes": None, "sha256": None, "damaged": False, "problem": None, "event": None}
+    by_hand = {row["name"].partition(".")[0]: row for row in made(root)}
+    row = by_hand.get(snapshot.name.partition(".")[0])
+    if row is not None:
+        answer["reason"] = f"by {row.get('actor', '?')}" + (f": {row['why']}" if row.get("why") else "")
+    elif outline is not None and snapshot.time in outline.times:
+        answer["event"], answer["reason"] = _reason(outline, outline.times.index(snapshot.time))
+    try:
+        data = content(root, snapshot.name)
+        answer["problem"] = problem(data, _expected(root, snapshot.name, outline))
+        answer["bytes"], answer["sha256"] = len(data), sha256(data).hexdigest()
+        answer["tasks"] = data.count(b'\n      "uid": "') if answer["problem"] is None else None
+    except TaskkeepError as error:
+        answer["problem"] = error.message
+    answer["damaged"] = answer["problem"] is not None
+    return answer
+
+
+def _reason(outline: Outline, number: int) -> tuple[str, str]:
+    from taskkeep.store.message import message
+
+    first = outline.event(number)
+    events = [first]
+    while number + 1 < len(outline) and len(events) < 3 and outline.event(number + 1)["txn"] == first["txn"]:
+        number += 1
+        events.append(outline.event(number))
+    words = message(events, "").partition("\n")[0].removeprefix("taskkeep: ")
+    if len(events) > 2:
+        words = f"{first['source']} of several tasks"
+    return first["event_id"], f"before {words} by {first['actor']}"
+
+
+# -- retention ---------------------------------------------------------------------------
+
+
+def surplus(
+    snapshots: Sequence[Snapshot], by_hand: Iterable[str], config: Mapping[str, Any], now: str
+) -> list[Snapshot]:
+    """Which snapshots the rule lets go, oldest first: pure.
+
+    All of the last hours stay, then the newest of each day and those made by hand, for so many
+    days; of all these the newest, as count and bytes allow. The newest of all always stays.
+    """
+    recent = later(now, -config["backups.hours"] * 3600)
+    oldest = later(now, -config["backups.days"] * 86_400)
+    chosen = {name.partition(".")[0] for name in by_hand}
+    days: set[str] = set()
+    gone: list[Snapshot] = []
+    kept = total = 0
+    full = False
+    for one in sorted(snapshots, key=lambda one: one.name, reverse=True):
+        day = one.time[:10]
+        wanted = one.time >= recent or (
+            one.time >= oldest and (day not in days or one.name.partition(".")[0] in chosen)
+        )
+        if one.time < recent:
+            days.add(day)
+        full = full or (0 < config["backups.count"] <= kept) or total + one.size > config["backups.bytes"]
+        if kept and (full or not wanted):
+            gone.append(one)
+        else:
+            kept, total = kept + 1, total + one.size
+    return gone[::-1]
+
+
+def prune(root: Root, config: Mapping[str, Any], *, now: str, dry_run: bool = False) -> tuple[list[str], list[str]]:
+    """Remove what the rule lets go and compress what is older than a day; returns the names of both.
+
+    Only under the writers' lock. Raises OSError.
+    """
+    there = found(root)
+    gone = surplus(there, [row["name"] for row in made(root)], config, now)
+    names_gone = {one.name for one in gone}
+    old = [one.name for one in there if one.name not in names_gone and _is_old(one, now)]
+    if not dry_run:
+        for one in gone:
+            os.unlink(os.path.join(root.backups, one.name))
+        for name in old:
+            while not _compress(root, name, time.monotonic() + 60):
+                pass
+        if gone or old:
+            sync_folder(root.backups)
+    return [one.name for one in gone], old
+
+
+def _is_old(one: Snapshot, now: str) -> bool:
+    return not one.name.endswith(".gz") and one.time < later(now, -86_400)
+
+
+def tidy(root: Root, config: Mapping[str, Any], size: int) -> None:
+    """Do a few milliseconds of what `prune` does, now and then, after a save. Raises OSError."""
+    started = time.monotonic()
+    stamp, clock = os.path.join(root.cache, STAMP), time.time()
+    last, grown, saves = _stamp(stamp)
+    grown, saves = grown + size, saves + 1
+    if 0 <= clock - last < OFTEN_SECONDS and grown < OFTEN_BYTES and saves < OFTEN_SAVES:
+        _write_stamp(stamp, last, grown, saves)
+        return
+    now, until = to_text(int(clock * 1_000_000)), started + BUDGET
+    there = found(root)
+    gone = surplus(there, [row["name"] for row in made(root)], config, now)
+    for one in gone:
+        if time.monotonic() >= until:
+            break
+        os.unlink(os.path.join(root.backups, one.name))
+    left = {one.name for one in gone}
+    old = next((one.name for one in there if one.name not in left and _is_old(one, now)), None)
+    more = bool(gone) and time.monotonic() >= until
+    if old is not None and not more:
+        _compress(root, old, until)
+        more = True
+    _write_stamp(stamp, 0 if more else clock, 0, 0)
+
+
+def _stamp(path: str) -> tuple[float, int, int]:
+    try:
+        with open(path, "rb") as file:
+            last, grown, saves = file.read().split()
+        return float(last), int(grown), int(saves)
+    except (OSError, ValueError):
+        return 0.0, 0, 0  # derived: without it the folder is looked through once more
+
+
+def _write_stamp(path: str, last: float, grown: int, saves: int) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        write_all(fd, b"%f %d %d" % (last, grown, saves))
+    finally:
+        os.close(fd)
+
+
+def _compress(root: Root, name: str, until: float) -> bool:
+    """Go on compressing one snapshot up to a time; True once it is done.
+
+    Each piece is a gzip member of its own, so that the next save can go on where this one stopped;
+    the first line of the part tells of which file it is and how much of that is in it.
+    """
+    source, part = os.path.join(root.backups, name), os.path.join(root.local, PART)
+    data = read(source)[0]
+    at, packed = _part_of(part, name, len(data))
+    while at < len(data) and time.monotonic() < until:
+        piece = data[at : at + PIECE]
+        packer = zlib.compressobj(6, wbits=31)
+        member = packer.compress(piece) + packer.flush()
+        if zlib.decompress(member, 31) != piece:
+            raise OSError(f"{name} could not be compressed")
+        packed, at = packed + member, at + len(piece)
+    remove(part)
+    if at < len(data):
+        head = b"%s %d %d %d\n" % (name.encode(), len(data), at, zlib.crc32(packed))
+        write_new(part, [head, packed], mode=0o600, sync=False)
+        return False
+    target = f"{source}.gz"
+    if not os.path.exists(target):
+        write_new(part, [packed], mode=0o600)
+        os.replace(part, target)
+        sync_folder(root.backups)
+    os.unlink(source)
+    return True
+
+
+def _part_of(part: str, name: str, size: int) -> tuple[int, bytes]:
+    try:
+        head, _, packed = read(part)[0].partition(b"\n")
+        whose, whole, at, mark = head.decode().split(" ")
+    except (FileNotFoundError, ValueError):
+        return 0, b""
+    # Of another file, or cut off by a crash: it is begun anew.
+    fits = (whose, int(whole), int(mark)) == (name, size, zlib.crc32(packed))
+    return (int(at), packed) if fits else (0, b"")
+
+
+# -- making one --------------------------------------------------------------------------
+
+
+def create(root: Root, data: bytes, *, now: str, actor: str, why: str | None) -> tuple[str, bool]:
+    """Keep *data*, the backlog's bytes, as a snapshot; returns its name, and False where one held the same already.
+
+    Only under the writers' lock. Raises OSError, BacklogUnreadable.
+    """
+    from taskkeep.store.placement import snapshot_name
+
+    text.parse(data)
+    make_folder(root.backups, 0o700)
+    for one in found(root)[::-1]:
+        if one.size == len(data) and not one.name.endswith(".gz") and content(root, one.name) == data:
+            return one.name, False
+    name = snapshot_name(now)
+    write_new(os.path.join(root.backups, name), [data], mode=0o600)
+    sync_folder(root.backups)
+    row = {"name": name, "sha256": sha256(data).hexdigest(), "actor": actor, "why": why}
+    fd = os.open(os.path.join(root.local, MADE), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        write_all(fd, json.dumps(row, ensure_ascii=False).encode() + b"\n")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+    return name, True

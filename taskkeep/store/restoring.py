@@ -1,0 +1,350 @@
+"""The writer that brings the past back, over a file that is damaged, gone or edited by hand if need be."""
+
+from __future__ import annotations
+
+import os
+import stat
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.backlog import text
+from taskkeep.backlog.replay import reconcile
+from taskkeep.errors import (
+    BacklogUnreadable,
+    HandEdit,
+    InvalidField,
+    LogDamaged,
+    NothingToUndo,
+    TaskNotFound,
+    TaskNotThen,
+    UnknownField,
+    UnknownPoint,
+)
+from taskkeep.store import pending
+from taskkeep.store.files import make_folder, read, remove, replace, sync_folder, write_new
+from taskkeep.store.history import History, refuse_no_name, resolve_when
+from taskkeep.store.layout import ARCHIVE, BACKLOG
+from taskkeep.store.record import note_checked
+from taskkeep.store.save import Writer
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from taskkeep.backlog.backlog import Backlog
+    from taskkeep.backlog.events import Event
+    from taskkeep.backlog.task import Task
+    from taskkeep.store.history import Moment
+    from taskkeep.store.layout import Root
+    from taskkeep.store.placement import Placement
+    from taskkeep.store.save import Context, Options, Outcome
+
+DAMAGED = "damaged"  # the folder below .taskkeep/local for files that were replaced
+
+
+class Restorer(Writer):
+    """A writer whose ground is what the log says, where the files are something else.
+
+    *details* stand in every event of a task, *reason* is the why where nobody gave one. *whole*: it
+    may replace a hand edit; otherwise it goes over a file that no reader takes, and refuses the rest.
+    """
+
+    def __init__(self, root: Root, options: Options, *, whole: bool) -> None:
+        super().__init__(root, options)
+        self.whole = whole
+        self.details: dict[str, Any] = {}
+        self.reason = ""
+        self._aside: list[tuple[str, bytes]] = []
+        self._mends = False
+        self._wanted_archive: bytes | None = None
+
+    # -- the ground ----------------------------------------------------------------------
+
+    def read(self) -> Backlog:
+        """The backlog on disk, or where that is damaged what the log says. Raises HandEdit, LogDamaged, …"""
+        try:
+            return super().read()
+        except UnknownField:
+            raise
+        except HandEdit:
+            if not self.whole:
+                raise
+            cause = "was edited by hand"
+        except (BacklogUnreadable, InvalidField) as error:
+            if isinstance(error, InvalidField) and not self.whole:
+                raise
+            cause = error.message.removeprefix(f"{BACKLOG} ")
+        return self._from_log(cause)
+
+    def _from_log(self, cause: str) -> Backlog:
+        history = History(self.root)
+        numbers = [history.number(head) for head in self.log.heads if head in history.outline.place]
+        if not numbers:
+            raise LogDamaged("the log is empty or gone", hint="Bring it back from git.")
+        replay = history.outline.replay(numbers)
+        backlog = history.outline.state(*numbers)
+        data = text.dump(backlog.tasks.values())
+        if len(self.log.heads) == 1 and sha256(data).hexdigest() != self.log.after:
+            raise LogDamaged(
+                "the log does not lead to the state that it names",
+                hint="'taskkeep verify' says what is missing; bring the log back from git first.",
+            )
+        self.choices = reconcile(replay, backlog.tasks, backlog.archived)[0] if len(self.log.heads) > 1 else []
+        self._compare(BACKLOG, self.root.backlog, data, cause)
+        archived = text.dump(backlog.archived.values()) if backlog.archived or self.log.archive else None
+        self._compare(ARCHIVE, self.root.archive, archived, cause)
+        self.bytes, self.sha = data, sha256(data).hexdigest()
+        self.archive_bytes = self._wanted_archive = archived
+        self._mends = True
+        return backlog
+
+    def _compare(self, name: str, path: str, wanted: bytes | None, cause: str) -> None:
+        """Note what is to be kept aside. Raises BacklogUnreadable for what is no plain file."""
+        try:
+            found, status = read(path)
+        except FileNotFoundError:
+            if name == BACKLOG:
+                self.absent = True
+                self.warnings.append(f"{name} was gone: what the log says stands in for it")
+            return
+        if found == wanted:
+            return
+        if name == BACKLOG:
+            self.mode, self.snapshots = stat.S_IMODE(status.st_mode), False
+        aside = f"{sha256(found).hexdigest()[:16]}.{name}"
+        self._aside.append((aside, found))
+        # What the first is, the other need not be.
+        cause = cause if name == BACKLOG else "was not what the last save wrote"
+        self.warnings.append(f"{name} {cause}: kept as .taskkeep/local/{DAMAGED}/{aside}")
+
+    # -- writing -------------------------------------------------------------------------
+
+    def keep_aside(self) -> None:
+        """Keep what will be replaced, and put the log's archive in its place. Raises OSError."""
+        root = self.root
+        folder = os.path.join(root.local, DAMAGED)
+        if self._aside:
+            make_folder(folder, 0o700)
+        for name, data in self._aside:
+            path = os.path.join(folder, name)
+            if not os.path.exists(path):
+                write_new(path, [data], mode=0o600)
+                sync_folder(folder)
+        if self._mends:
+            if self._wanted_archive is None:
+                if remove(root.archive):
+                    sync_folder(root.path)
+            elif not os.path.exists(root.archive) or read(root.archive)[0] != self._wanted_archive:
+                tmp = os.path.join(root.tmp, "archive-mended")
+                replace(root.archive, [self._wanted_archive], tmp=tmp, mode=self.mode)
+
+    def _write(
+        self,
+        placement: Placement,
+        outcome: Outcome,
+        extra: Mapping[str, Sequence[bytes]],
+        staged: Mapping[str, Sequence[bytes] | None],
+    ) -> None:
+        self.keep_aside()
+        super()._write(placement, outcome, extra, staged)
+
+    def _events(
+        self,
+        context: Context,
+        pieces: Sequence[bytes],
+        archive: bytes | None,
+        changed: Sequence[tuple[str, Task, Any]],
+        head_event: tuple[str, dict[str, Any]] | None,
+        source: str,
+    ) -> list[Event]:
+        self.options.why = self.options.why or self.reason
+        told = [(kind, task, {**details, **self.details}) for kind, task, details in changed]
+        return super()._events(context, pieces, archive, told, head_event, source)
+
+    def mend(self, outcome: Outcome) -> None:
+        """Where the state is what it was to be and only the file is not: put that in place. Raises OSError."""
+        if outcome.changed or not self._mends or outcome.replayed:
+            return
+        outcome.changed = True
+        if self.options.dry_run:
+            return
+        self.keep_aside()
+        replace(self.root.backlog, [self.bytes], tmp=os.path.join(self.root.tmp, "mended"), mode=self.mode)
+        self.warnings.append("backlog.json is again what was saved last")
+        note_checked(self.root)
+        paths = [BACKLOG] if self._wanted_archive is None else [BACKLOG, ARCHIVE]
+        if self.repository is not None and not all(map(self._is_in_head, paths)):
+            pending.note(self, paths)
+            outcome.pending = True
+
+    def _is_in_head(self, path: str) -> bool:
+        assert self.repository is not None
+        found = self.repository.reads([f"HEAD:{self.repository.prefix}{path}"])[0]
+        return found is not None and found[2] == read(self.root.in_root(path))[0]
+
+
+# -- what to bring back ------------------------------------------------------------------
+
+
+class Restoring:
+    """One restore: what was asked for, and the change that it is."""
+
+    def __init__(self, root: Root, ids: Sequence[str], when: str, *, fields: Sequence[str], unlink: bool) -> None:
+        from taskkeep.backlog.travel import restore_fields
+
+        self.root, self.ids, self.when = root, list(ids), when
+        self.fields, self.unlink = restore_fields(fields), unlink
+        self.moment: Moment | None = None
+        self.before: Backlog | None = None
+        self.writer: Restorer | None = None
+        refuse_no_name(when)
+
+    def kind(self, root: Root, options: Options) -> Restorer:
+        self.writer = Restorer(root, options, whole=not self.ids and not self.fields)
+        return self.writer
+
+    def change(self, backlog: Backlog, context: Context) -> Backlog:
+        """The backlog with what was asked for as it was. Raises InvalidField with all fields of today's schema."""
+        from taskkeep.backlog.travel import restore
+
+        assert self.writer is not None
+        self.before = backlog
+        self.moment = resolve_when(self.root, self.when, now=context.now)
+        point = self.moment.point
+        self.writer.details = {"restored": {"kind": point.kind, "name": point.name, "event": point.event}}
+        said = point.name if point.kind != "time" or point.time is None else point.time
+        self.writer.reason = f"restore to {point.kind} {said}"
+        uids = [self._uid(name, backlog) for name in self.ids] if self.ids else None
+        after, warnings = restore(
+            backlog, self.moment.backlog(), uids, fields=self.fields, unlink=self.unlink, now=context.now
+        )
+        _refuse_invalid(backlog, after)
+        self.writer.warnings += [*self.moment.notes, *warnings]
+        return after
+
+    def _uid(self, name: str, backlog: Backlog) -> str:
+        assert self.moment is not None
+        try:
+            uid: str = self.moment.find(name)["uid"]
+        except TaskNotThen:
+            # Today's id of a task that was called otherwise then.
+            try:
+                uid = backlog.find(name)["uid"]
+            except TaskNotFound:
+                uid = ""
+            then = self.moment.backlog()
+            if not any(task["uid"] == uid for task in (*then.tasks.values(), *then.archived.values())):
+                raise
+        return uid
+
+
+def _refuse_invalid(before: Backlog, after: Backlog) -> None:
+    """Refuse old versions that today's schema does not allow, all fields named. Raises InvalidField."""
+    from taskkeep.backlog.shape import quick_ok
+    from taskkeep.store.validate import task_problem
+
+    known = {id(task) for task in (*before.tasks.values(), *before.archived.values())}
+    wrong = [
+        problem
+        for task in (*after.tasks.values(), *after.archived.values())
+        if id(task) not in known and not quick_ok(task) and (problem := task_problem(task))
+    ]
+    if len(wrong) == 1:
+        raise wrong[0]
+    if wrong:
+        fields = ", ".join(problem.message.partition(" ")[0] + " " + str(problem.details["field"]) for problem in wrong)
+        raise InvalidField("tasks", f"of then break today's schema: {fields[:300]}", hint=wrong[0].message)
+
+
+class Undoing:
+    """One undo: the request that is taken back, and the change that it is."""
+
+    def __init__(self, root: Root, event: str | None, *, force: bool) -> None:
+        self.root, self.event, self.force = root, event, force
+        self.moment: Moment | None = None
+        self.before: Backlog | None = None
+        self.writer: Restorer | None = None
+        if event is not None:
+            refuse_no_name(event)
+
+    def kind(self, root: Root, options: Options) -> Restorer:
+        self.writer = Restorer(root, options, whole=False)
+        return self.writer
+
+    def change(self, backlog: Backlog, context: Context) -> Backlog:
+        """The backlog without what the event's request did. Raises UnknownPoint, NothingToUndo, ChangedSince, …"""
+        from taskkeep.backlog.travel import undo
+
+        assert self.writer is not None
+        self.before = backlog
+        history = History(self.root)
+        outline = history.outline
+        named = self._own_last(history, context.actor) if self.event is None else self._named(history)
+        txn = outline.event(named)["txn"]
+        needle = b'"txn":"%s"' % txn.encode()
+        numbers = [n for n, row in enumerate(outline.rows) if needle in row and outline.event(n)["txn"] == txn]
+        events = [outline.event(number) for number in numbers]
+        uids = {event["uid"] for event in events if event["uid"]}
+        if not uids:
+            what = events[0]["event_type"].replace("_", " ")
+            raise NothingToUndo(f"'{what}' is no change of tasks that could be taken back", hint=_SEE)
+        needles = [b'"%s"' % uid.encode() for uid in uids] if len(uids) <= 20 else ()
+        first = [outline.place[prev] for prev in outline.prevs[numbers[0]] if prev in outline.place]
+        seen = {*outline.past([numbers[-1]])[0]}
+        later = [
+            outline.event(number)
+            for number, row in enumerate(outline.rows)
+            if number not in seen and (not needles or any(needle in row for needle in needles))
+        ]
+        later = [event for event in later if event["uid"] in uids or event["details"].get("choices")]
+        told = (self.event and outline.ids[named]) or events[-1]["event_id"]
+        self.writer.details = {"undone": told}
+        self.writer.reason = f"undo of event {told}"
+        after, warnings = undo(
+            backlog,
+            _partial(history, first, needles),
+            _partial(history, [numbers[-1]], needles),
+            events,
+            later,
+            now=context.now,
+            actor=context.actor,
+            force=self.force,
+        )
+        self.writer.warnings += [*history.notes, *warnings]
+        return after
+
+    @staticmethod
+    def _own_last(history: History, actor: str) -> int:
+        outline = history.outline
+        for number in outline.line(history.heads[0]) if history.heads else ():
+            event = outline.event(number)
+            if (
+                event["actor"] == actor
+                and event["uid"]
+                and ("task" in event["details"] or "changes" in event["details"])
+            ):
+                return number
+        raise NothingToUndo(f"{actor} has changed nothing here yet", hint=_SEE)
+
+    def _named(self, history: History) -> int:
+        from taskkeep.backlog.task import shortened
+        from taskkeep.errors import AmbiguousPoint
+
+        prefix = (self.event or "").strip().lower()
+        found = history.events_like(prefix) if len(prefix) >= 4 else []
+        if len(found) > 1:
+            names = [history.outline.ids[number] for number in found[:5]]
+            raise AmbiguousPoint(
+                f"{shortened(prefix)} may be {' or '.join(names)}", hint="Write more of it.", nearest=names
+            )
+        if not found:
+            raise UnknownPoint(f"there is no event {shortened(prefix)}", hint=_SEE)
+        return found[0]
+
+
+_SEE = "'taskkeep log' shows the events with their ids."
+
+
+def _partial(history: History, heads: list[int], needles: Sequence[bytes]) -> Backlog:
+    from taskkeep.backlog.history import state_of
+
+    return state_of(history.outline.replay(heads, needles))
