@@ -218,8 +218,9 @@ class Project:
             data, found = read(self.root.backlog, limit=text.MAX_BYTES)
         except FileNotFoundError:
             from taskkeep.store.save import missing_backlog
+            from taskkeep.store.witnesses import with_witnesses
 
-            raise missing_backlog() from None
+            raise with_witnesses(self.root, missing_backlog()) from None
         file = FileId.of(found)
         return data, file, checked(self.root)[0] == list(file)
 
@@ -227,7 +228,12 @@ class Project:
         if trusted:
             live = {task["id"]: task for task in text.parse_trusted(data)}
         else:
-            live = _shaped(text.parse(data), BACKLOG)
+            try:
+                live = _shaped(text.parse(data), BACKLOG)
+            except BacklogUnreadable as error:
+                from taskkeep.store.witnesses import with_witnesses
+
+                raise with_witnesses(self.root, error) from None
         # Not for reading again, which every call does: a command that ends by os._exit shall not spend
         # 25 ms at 10,000 tasks on taking them apart.
         self._alive = Backlog(live, self._archive() if archived else {})

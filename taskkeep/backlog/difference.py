@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog.events import diff
+from taskkeep.backlog.task import same_task
 
 if TYPE_CHECKING:
     from taskkeep.backlog.backlog import Backlog
@@ -49,13 +50,13 @@ class Difference(NamedTuple):
 
 def difference(before: Backlog, after: Backlog) -> Difference:
     """What turns *before* into *after*; `updated_at` only where nothing else of a task differs."""
-    old, new = _by_uid(before), _by_uid(after)
+    old, new = _by_uid(before, after), _by_uid(after, before)
     changed = []
     for uid, (task, archived) in new.items():
         if uid not in old:
             continue
         previous, was_archived = old[uid]
-        changes: Changes = {} if previous is task else diff(previous, task)
+        changes: Changes = {} if same_task(previous, task) else diff(previous, task)
         if archived != was_archived:
             changes["archived"] = {"from": was_archived, "to": archived}
         if len(changes) > 1:
@@ -69,8 +70,9 @@ def difference(before: Backlog, after: Backlog) -> Difference:
     )
 
 
-def _by_uid(backlog: Backlog) -> dict[str, tuple[Task, bool]]:
-    found = {task["uid"]: (task, True) for task in backlog.archived.values()}
+def _by_uid(backlog: Backlog, other: Backlog) -> dict[str, tuple[Task, bool]]:
+    """The tasks but those that are the very same in *other*, in the order of their ids."""
+    found = {task["uid"]: (task, True) for i, task in backlog.archived.items() if other.archived.get(i) is not task}
     # A task in both files counts as in the backlog.
-    found |= {task["uid"]: (task, False) for task in backlog.tasks.values()}
+    found |= {task["uid"]: (task, False) for i, task in backlog.tasks.items() if other.tasks.get(i) is not task}
     return dict(sorted(found.items(), key=lambda item: str(item[1][0]["id"])))

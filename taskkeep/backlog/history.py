@@ -25,7 +25,7 @@ class Outline:
     Decoding all events to find one takes ten times as long.
     """
 
-    __slots__ = ("_events", "hashes", "ids", "place", "prevs", "rows", "times")
+    __slots__ = ("_events", "_straight", "hashes", "ids", "place", "prevs", "rows", "times")
 
     def __init__(self, data: bytes) -> None:
         """*data*: one event a line, each after those it follows. Raises ValueError for what is no event."""
@@ -40,6 +40,14 @@ class Outline:
         for number, row in enumerate(self.rows):
             self._read_ends(number, row)
         self.place = {name: number for number, name in enumerate(self.hashes)}
+        # How many events from the first on follow one another without a branch.
+        self._straight = 0
+        last: list[str] = []
+        for number, prevs in enumerate(self.prevs):
+            if prevs != last:
+                break
+            last = [self.hashes[number]]
+            self._straight = number + 1
 
     def _read_ends(self, number: int, row: bytes) -> None:
         cut = row.rfind(b'"prev":[')
@@ -84,6 +92,8 @@ class Outline:
         """The numbers of *heads* and all that they follow, ascending, and predecessors that are not there."""
         wanted = set(heads)
         last = max(wanted, default=-1)
+        if last < self._straight:
+            return list(range(last + 1)), []
         marked = bytearray(last + 1)
         for number in wanted:
             marked[number] = 1
@@ -102,12 +112,17 @@ class Outline:
 
     def replay(self, heads: Iterable[int], needles: Sequence[bytes] = ()) -> Replay:
         """Fold the past of *heads*; with *needles* only the events that hold one, in their places."""
-        return Replay(
-            [
-                self.event(number) if not needles or self._holds(number, needles) else self._stub(number)
-                for number in self.past(heads)[0]
-            ]
-        )
+        numbers = self.past(heads)[0]
+        if not needles:
+            return Replay([self.event(number) for number in numbers])
+        if len(numbers) <= self._straight and (not numbers or numbers[-1] < self._straight):
+            # What stands between the events of one line moves none of them.
+            events: list[Event] = []
+            for number in numbers:
+                if self._holds(number, needles):
+                    events.append({**self.event(number), "prev": [events[-1]["hash"]] if events else []})
+            return Replay(events)
+        return Replay([self.event(n) if self._holds(n, needles) else self._stub(n) for n in numbers])
 
     def _holds(self, number: int, needles: Sequence[bytes]) -> bool:
         row = self.rows[number]

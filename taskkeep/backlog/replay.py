@@ -286,7 +286,10 @@ class Replay:
         return writes[-1].value
 
     def _task(self, history: _History) -> Task:
-        task = dict(history.base[-1].value)
+        base: Task = history.base[-1].value
+        if not history.fields and not history.parts:
+            return base  # as it was written, which is canonical
+        task = dict(base)
         for field in {**history.fields, **history.parts}:
             task[field] = self._value(history, field)
         return canonical(task)

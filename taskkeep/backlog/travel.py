@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import SEQUENCE_FIELDS
 from taskkeep.backlog.rules import LINK_FIELDS, links
-from taskkeep.backlog.task import FIELDS, SET_FIELDS, canonical, same
+from taskkeep.backlog.task import FIELDS, SET_FIELDS, canonical, same, same_task
 from taskkeep.errors import ChangedSince, ClaimHeld, IdTaken, LinksMissing, TaskNeeded, TaskNotFound, Usage
 
 if TYPE_CHECKING:
@@ -122,6 +122,8 @@ def restore(
 
 def _version(old: Task, current: Task | None, now: str) -> Task:
     """The old version with the claim, id and aliases of now; *current* itself where they differ in nothing else."""
+    if current is not None and same_task(old, current):
+        return current
     task = {field: value for field, value in old.items() if field not in CLAIM}
     if current is not None:
         task |= {field: current[field] for field in CLAIM if field in current}

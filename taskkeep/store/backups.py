@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskkeep.store.history import History, Moment
     from taskkeep.store.layout import Root
 
-_NAME = re.compile(r"backlog_(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_(\d{6})\.json(\.gz)?")
+_NAME = r"backlog_(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_(\d{6})\.json(\.gz)?"
 MADE = "backups.jsonl"  # what is known of snapshots made by hand, beside their folder
 STAMP = "backups"  # below cache: when the folder was last looked through, and what was saved since
 PART = "compressing"  # a snapshot on its way to .gz
@@ -49,7 +49,7 @@ def names(root: Root) -> list[str]:
         found = os.listdir(root.backups)
     except FileNotFoundError:
         return []
-    return sorted(name for name in found if _NAME.fullmatch(name))
+    return sorted(name for name in found if re.fullmatch(_NAME, name, re.ASCII))
 
 
 def found(root: Root) -> list[Snapshot]:
@@ -65,7 +65,7 @@ def found(root: Root) -> list[Snapshot]:
 
 def time_of(name: str) -> str:
     """The time in a snapshot's name, in taskkeep's own form."""
-    match = _NAME.fullmatch(name)
+    match = re.fullmatch(_NAME, name, re.ASCII)
     assert match is not None
     year, month, day, hour, minute, second, fraction, _ = match.groups()
     return f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction}Z"

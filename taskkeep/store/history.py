@@ -80,15 +80,19 @@ class Moment:
 
     def find(self, name: str) -> Task:
         """One task as it was then, by an id or alias of then. Raises TaskNotThen, AmbiguousId."""
+        return self.place(name)[0]
+
+    def place(self, name: str) -> tuple[Task, bool]:
+        """One task as it was then, and whether it lay in the archive. Raises TaskNotThen, AmbiguousId."""
         from taskkeep.errors import TaskNotFound
 
         task_id = name.strip().upper()
         if self._named is not None and self._backlog is None and task_id.isascii() and task_id.isalnum():
-            found = self._named(task_id).get(task_id)
-            if found is not None:
-                return found
+            some = self._named(task_id)
+            if task_id in some:
+                return some.tasks.get(task_id) or some.archived[task_id], task_id not in some.tasks
         try:
-            return self.backlog().find(name)
+            task = self.backlog().find(name)
         except TaskNotFound as error:
             raise TaskNotThen(
                 f"there was no task {shortened(name.strip())} at that time",
@@ -96,6 +100,7 @@ class Moment:
                 task_id=shortened(name.strip()),
                 at=self.point.as_json(),
             ) from None
+        return task, task["id"] not in self.backlog().tasks
 
 
 class History:

@@ -8,6 +8,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog import text
+from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.replay import reconcile
 from taskkeep.errors import (
     BacklogUnreadable,
@@ -30,7 +31,6 @@ from taskkeep.store.save import Writer
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from taskkeep.backlog.backlog import Backlog
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
     from taskkeep.store.history import Moment
@@ -213,28 +213,42 @@ class Restoring:
         self.writer.details = {"restored": {"kind": point.kind, "name": point.name, "event": point.event}}
         said = point.name if point.kind != "time" or point.time is None else point.time
         self.writer.reason = f"restore to {point.kind} {said}"
-        uids = [self._uid(name, backlog) for name in self.ids] if self.ids else None
-        after, warnings = restore(
-            backlog, self.moment.backlog(), uids, fields=self.fields, unlink=self.unlink, now=context.now
-        )
+        then, uids = self._then(backlog)
+        after, warnings = restore(backlog, then, uids, fields=self.fields, unlink=self.unlink, now=context.now)
         _refuse_invalid(backlog, after)
         self.writer.warnings += [*self.moment.notes, *warnings]
         return after
 
-    def _uid(self, name: str, backlog: Backlog) -> str:
+    def _then(self, backlog: Backlog) -> tuple[Backlog, list[str] | None]:
+        """The state of then, or only the tasks asked for with their uids. Raises TaskNotThen."""
+        assert self.moment is not None
+        if not self.ids:
+            return self.moment.backlog(), None
+        uids = []
+        live: dict[str, Task] = {}
+        archived: dict[str, Task] = {}
+        for name in self.ids:
+            try:
+                task, lies = self.moment.place(name)
+            except TaskNotThen:
+                task, lies = self._called_otherwise(name, backlog)
+            (archived if lies else live)[task["id"]] = task
+            uids.append(task["uid"])
+        return Backlog.of(live.values(), archived.values()), uids
+
+    def _called_otherwise(self, name: str, backlog: Backlog) -> tuple[Task, bool]:
+        """The task of then that bears this id today. Raises TaskNotThen."""
         assert self.moment is not None
         try:
-            uid: str = self.moment.find(name)["uid"]
-        except TaskNotThen:
-            # Today's id of a task that was called otherwise then.
-            try:
-                uid = backlog.find(name)["uid"]
-            except TaskNotFound:
-                uid = ""
-            then = self.moment.backlog()
-            if not any(task["uid"] == uid for task in (*then.tasks.values(), *then.archived.values())):
-                raise
-        return uid
+            uid = backlog.find(name)["uid"]
+        except TaskNotFound:
+            uid = None
+        then = self.moment.backlog()
+        for tasks, lies in ((then.tasks, False), (then.archived, True)):
+            for task in tasks.values():
+                if task["uid"] == uid:
+                    return task, lies
+        return self.moment.place(name)
 
 
 def _refuse_invalid(before: Backlog, after: Backlog) -> None:

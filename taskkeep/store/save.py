@@ -296,7 +296,12 @@ class Writer:
         outcome.dry_run = options.dry_run
         if self.repository is not None:
             self._refuse_open_merge()
-        before = self.read()
+        try:
+            before = self.read()
+        except BacklogUnreadable as error:
+            from taskkeep.store.witnesses import with_witnesses
+
+            raise with_witnesses(self.root, error) from None
         if options.key is not None and (first := self._replayed(options)):
             outcome.events, outcome.replayed, outcome.backlog = first, True, before
             outcome.changed = True
@@ -559,11 +564,7 @@ class Writer:
 
 
 def missing_backlog() -> BacklogUnreadable:
-    return BacklogUnreadable(
-        "unreadable",
-        "backlog.json is gone",
-        hint="'git checkout -- backlog.json' brings the committed one back.",
-    )
+    return BacklogUnreadable("unreadable", "backlog.json is gone")
 
 
 @contextlib.contextmanager

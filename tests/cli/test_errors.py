@@ -16,7 +16,7 @@ from .conftest import Cli
     [
         (["lst"], "list"),
         (["updaet"], "update"),
-        (["list", "--stauts", "todo"], "--status"),
+        (["list", "--statsu", "todo"], "--status"),
         (["add", "x", "--priorty", "high"], "--priority"),
     ],
 )
