@@ -164,6 +164,9 @@ def merge_driver(
 
     call = call_of(ctx)
     conflicts = merge_files(base, ours, theirs, path)
+    if call.output.is_json:
+        call.output.json({"conflicts": [found._asdict() for found in conflicts]})
+        return conflict_exit if conflicts else 0
     for found in conflicts:
         what = f" {found.field}" if found.field else ""
         values = "" if found.field is None else f": ours {_value(found.ours)}, theirs {_value(found.theirs)}"
