@@ -139,6 +139,20 @@ def schema_text() -> str:
     return read_schema("backlog.schema.json").decode()
 
 
+def said_moment(text: str, now: str, *, end: bool = False) -> str | None:
+    """The time that words like ``yesterday 17:00`` say, in taskkeep's own form, None where they say none.
+
+    *end*: a day stands for its last moment, not its first.
+    """
+    from taskkeep.backlog.when import moment_of
+    from taskkeep.store.history import LOCAL
+
+    try:
+        return moment_of(text, now=now, local=LOCAL, end=end)
+    except Invalid:
+        return None  # the shape of a date, and none
+
+
 def _options(values: Mapping[str, Any]) -> Options:
     from taskkeep.store.save import Options
 

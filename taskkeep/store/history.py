@@ -310,7 +310,7 @@ class _Asked:
 
     def _time(self) -> str | None:
         try:
-            return moment_of(self.when, now=self.now, local=_LOCAL)
+            return moment_of(self.when, now=self.now, local=LOCAL)
         except InvalidField as error:
             if is_ref(self.root, self.when):
                 return None
@@ -420,7 +420,7 @@ def _instant(clock: Clock) -> int:
     return int(time.mktime((*clock, 0, 0, -1))) * SECOND
 
 
-_LOCAL = Local(_fields, _instant)
+LOCAL = Local(_fields, _instant)
 
 
 def is_ref(root: Root, name: str) -> bool:
