@@ -376,6 +376,21 @@ class HandEdit(Refused):
     code = "hand_edit"
 
 
+class SecretFound(Refused):
+    """A save would write a key or token, which stays in the history for good."""
+
+    code = "secret"
+
+    def __init__(self, where: str, kind: str, shown: str, **details: Any) -> None:
+        super().__init__(
+            f"{where} holds {kind} ({shown})",
+            hint="Take it out; if it is meant to be there, pass --allow-secret with --why.",
+            kind=kind,
+            shown=shown,
+            **details,
+        )
+
+
 class TasksLost(Refused):
     """A backlog that was rewritten as a whole lacks tasks that nobody named for deletion."""
 
@@ -503,6 +518,12 @@ class GitUnavailable(Outside):
     """Git is missing, too old, or refuses to work here."""
 
     code = "git"
+
+
+class ShallowClone(Outside):
+    """This clone lacks the history that a comparison needs."""
+
+    code = "shallow"
 
 
 class NoIdentity(Outside):

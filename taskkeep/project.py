@@ -132,6 +132,22 @@ def _refuse_taken(root: Root) -> None:
         raise AlreadyInitialised("there is a backlog here already", hint="See 'taskkeep status'.")
 
 
+def verify(folder: str | None = None, **asked: Any) -> Verdict:
+    """Judge the backlog at or above *folder*, also where only commits have it; ``every`` all of the repository.
+
+    Raises BacklogNotFound and what Project.verify raises.
+    """
+    from taskkeep.errors import BacklogNotFound
+    from taskkeep.store.verify.scope import verify_at
+
+    start = start_folder(folder)
+    try:
+        root = find_root(folder)
+    except BacklogNotFound:
+        root = None
+    return verify_at(root, start, **asked)
+
+
 def schema_text() -> str:
     """The JSON Schema of backlog.json."""
     from taskkeep.store.schemas import schema_text as read_schema
@@ -465,33 +481,15 @@ class Project:
             states.append(Backlog(tasks_of(data, os.path.basename(path))))
         return Compared(difference(*states), None, None, [])
 
-    def verify(self, *, strict: bool = False) -> Verdict:
-        """Judge the working tree: the file, its graph, the log, and whether they agree."""
-        import time
+    def verify(self, **asked: Any) -> Verdict:
+        """Judge the backlog; see store.verify.judge.Asked for what can be asked for.
 
-        from taskkeep.store.git import repository_of
-        from taskkeep.store.verify import verify
+        Without any of it the working tree: the file, its graph, the log, whether they agree, and HEAD.
+        Raises Usage, BadPoint, UnknownPoint, ShallowClone, GitUnavailable.
+        """
+        from taskkeep.store.verify.scope import verify_at
 
-        deadline = time.monotonic() + 5
-        while True:
-            before = self._mark()
-            verdict = verify(self.root, lambda: repository_of(self.root.path), strict=strict)
-            # A writer at work shows as a journal, or as files that moved while we read.
-            busy = before != self._mark() or any(f["code"] == "interrupted" for f in verdict.findings)
-            if not busy or time.monotonic() >= deadline or not self._is_locked():
-                return verdict
-            time.sleep(0.05)
-
-    def _mark(self) -> object:
-        try:
-            return FileId.of(os.stat(self.root.backlog)), os.path.exists(self.root.journal)
-        except OSError:
-            return None
-
-    def _is_locked(self) -> bool:
-        from taskkeep.store.lock import is_locked
-
-        return is_locked(self.root.lock)
+        return verify_at(self.root, self.root.path, **asked)
 
     def doctor(self, *, fix: bool = False) -> Verdict:
         """Check what surrounds the backlog: git, locks, identity, leftovers, sizes."""
@@ -916,7 +914,7 @@ class Project:
         return os.path.join(self.root.local, "edits", f"{task_id}.md")
 
 
-_OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source")
+_OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source", "allow_secret")
 
 
 def _rewritten(outcome: Outcome, difference: Difference | None) -> Saved:

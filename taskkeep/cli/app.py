@@ -132,6 +132,7 @@ def writer_options() -> list[Parameter]:
         option("wait", "--wait", metavar="SECONDS", type=float, help="How long to wait for another writer; 10."),
         option("if_match", "--if-match", metavar="ETAG", help="Only while the task has this etag."),
         option("key", "--key", help="Idempotency key: the same request again writes nothing."),
+        flag("allow_secret", "--allow-secret", help="Save text that looks like a key or token; needs --why."),
     ]
 
 

@@ -82,6 +82,7 @@ class Call:
             "wait": wait,
             "if_match": values.pop("if_match"),
             "key": values.pop("key"),
+            "allow_secret": values.pop("allow_secret"),
             "source": "cli",
         }
 

@@ -11,7 +11,7 @@ import sys
 
 TYPE_CHECKING = False  # as in typing, whose import --version does without
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from typing import Any, TextIO
 
     from taskkeep.backlog.query import Page
@@ -273,11 +273,36 @@ class Output:
         """Show findings and what was looked at; the exit status, 1 where it is not well."""
         if self.is_json:
             self.json({"ok": verdict.ok, "findings": verdict.findings, "checked": verdict.checked})
+        elif self.format == "sarif":
+            from taskkeep.cli.verdicts import as_json, sarif
+
+            self.text(as_json(sarif(verdict)))
+        elif self.format == "github":
+            from taskkeep.cli.verdicts import github_lines, notes_of
+
+            self.text("".join(f"{line}\n" for line in (*github_lines(verdict), *map(shown, notes_of(verdict.checked)))))
         else:
+            self._notes(verdict)
             self.text("".join(self._finding(finding) for finding in verdict.findings))
             count = len(verdict.findings)
             write_err(f"{count} finding{'' if count == 1 else 's'}\n")
         return 0 if verdict.ok else 1
+
+    def _notes(self, verdict: Verdict) -> None:
+        from taskkeep.cli.verdicts import notes_of
+
+        for note in notes_of(verdict.checked):
+            self.notice(note)
+
+    def progress(self) -> Callable[[int, int], None] | None:
+        """Shows on a terminal how far a long walk is; None where nobody would see it."""
+        if self.quiet or self.is_json or not sys.stderr.isatty():
+            return None
+
+        def show(number: int, total: int) -> None:
+            write_err(f"\r{number} of {total}\x1b[K" if number < total else "\r\x1b[K")
+
+        return show
 
     def _finding(self, finding: Mapping[str, Any]) -> str:
         """A finding in the way compilers say it, with its hint below."""

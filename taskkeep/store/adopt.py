@@ -13,10 +13,11 @@ from taskkeep.backlog.events import event_hash
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
 from taskkeep.backlog.rewrite import BOM, Past, Rewriting, allowed, refuse_losses, stubs
 from taskkeep.backlog.task import canonical, kind_of
-from taskkeep.errors import BacklogUnreadable, LogDamaged, NotFound, Outside, Usage
+from taskkeep.errors import BacklogUnreadable, LogDamaged, Outside
 from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, remove, sync_folder, write_new
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+from taskkeep.store.revision import commit_of
 from taskkeep.store.standing import saved_files
 from taskkeep.store.validate import task_problem
 
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from taskkeep.backlog.difference import Difference
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.git import Repository
     from taskkeep.store.save import Context, Outcome, Writer
 
 WHY = "a hand edit, adopted"
@@ -173,7 +173,7 @@ def _missing_files(writer: Writer, base: str, events: list[Event]) -> dict[str, 
     repository = writer.repository
     if repository is None:
         raise Outside("--base needs git", hint="This backlog lies in no repository.")
-    commit = commit_of(repository, base)
+    commit = commit_of(repository, base, "--base")
     known = {event["hash"] for event in events}
     here = set(log.list_files(writer.root))
     folder = f"{repository.prefix}{AUDIT}/"
@@ -194,22 +194,6 @@ def _missing_files(writer: Writer, base: str, events: list[Event]) -> dict[str, 
         if any(event["hash"] not in known for event in _events(blob[2], name)):
             found[name] = blob[2]
     return found
-
-
-def commit_of(repository: Repository, revision: str) -> str:
-    """Return the hash of the commit that *revision* names. Raises Usage, NotFound."""
-    shown = ascii(revision)[1:-1][:60]
-    if not revision.strip() or not revision.isprintable() or revision.startswith("-"):
-        raise Usage(f"'{shown}' is no revision", hint="A branch, a tag or a commit.")
-    answer = repository.run("rev-parse", "-q", "--verify", "--end-of-options", revision)
-    if answer.status:
-        if os.path.lexists(os.path.join(repository.folder, revision)):
-            raise Usage(f"{shown} is a path, not a revision", hint="A branch, a tag or a commit.")
-        raise NotFound(f"no revision {shown}", hint="A branch, a tag or a commit of this repository; fetch it first.")
-    commit = repository.run("rev-parse", "-q", "--verify", "--end-of-options", f"{answer.text}^{{commit}}")
-    if commit.status:
-        raise Usage(f"{shown} is no commit", hint="A branch, a tag or a commit.")
-    return commit.text
 
 
 def _events(data: bytes, name: str) -> list[Event]:

@@ -37,13 +37,19 @@ KEYS: dict[str, Key] = {
 
 def load_config(root: Root) -> dict[str, Any]:
     """Return the value of every key of KEYS. Raises ConfigInvalid."""
-    values = {name: key.default for name, key in KEYS.items()}
     try:
-        data, _ = read(root.config, limit=1 << 20)
+        return config_of(read(root.config, limit=1 << 20)[0])
     except FileNotFoundError:
-        return values
+        return config_of(None)
     except BacklogUnreadable as error:
         raise ConfigInvalid(error.message) from None
+
+
+def config_of(data: bytes | None) -> dict[str, Any]:
+    """Return the value of every key of KEYS as the bytes of a config.toml have it. Raises ConfigInvalid."""
+    values = {name: key.default for name, key in KEYS.items()}
+    if data is None:
+        return values
     import tomllib
 
     try:

@@ -259,13 +259,15 @@ class Repository:
         """A boolean of git's configuration; False where it is not set."""
         return self.config.get(name, "false").lower() in ("true", "yes", "on", "1", "")
 
-    def reads(self, questions: Sequence[str]) -> list[tuple[str, str, bytes] | None]:
+    def reads(
+        self, questions: Sequence[str], *, env: Mapping[str, str] | None = None
+    ) -> list[tuple[str, str, bytes] | None]:
         """Return (hash, type, content) of each object named in *questions*, None where it is not there.
 
         One process for all. The names must be revisions of our own making: a line break would ask twice.
         """
         given = "".join(f"{question}\n" for question in questions).encode("utf-8", "surrogateescape")
-        answer = self.run("cat-file", "--batch", given=given)
+        answer = self.run("cat-file", "--batch", given=given, env=env)
         found: list[tuple[str, str, bytes] | None] = []
         at = 0
         for _ in questions:

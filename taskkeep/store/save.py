@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from taskkeep import __version__
-from taskkeep.backlog import text
+from taskkeep.backlog import secrets, text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import Chain, Request, task_changes
 from taskkeep.backlog.ids import random_id, sequential_id
@@ -23,6 +23,7 @@ from taskkeep.errors import (
     KeyReused,
     Outside,
     RepositoryBusy,
+    SecretFound,
     TaskkeepError,
     Usage,
 )
@@ -60,7 +61,7 @@ _HAND_EDIT_HINT = (
 class Options:
     """What a caller may say of a save beside the change itself."""
 
-    __slots__ = ("actor", "commit", "digest", "dry_run", "if_match", "key", "source", "wait", "why")
+    __slots__ = ("actor", "allow_secret", "commit", "digest", "dry_run", "if_match", "key", "source", "wait", "why")
 
     def __init__(
         self,
@@ -73,13 +74,17 @@ class Options:
         if_match: str | None = None,
         key: str | None = None,
         source: str = "api",
+        allow_secret: bool = False,
     ) -> None:
         self.why, self.actor, self.dry_run, self.commit = why, actor, dry_run, commit
         self.wait = 10.0 if wait is None else wait
         self.if_match, self.key, self.source = if_match, key, source
         self.digest: str | None = None
+        self.allow_secret = allow_secret
         if why is not None:
             check_text("why", why)
+        if allow_secret and not (why or "").strip():
+            raise Usage("letting a secret pass needs a reason", hint="Say it with --why; it stays in the log.")
         for name, value in (("actor", actor), ("key", key), ("source", source)):
             if value is not None:
                 if not value.strip() or "\n" in value or len(value) > 200:
@@ -314,6 +319,7 @@ class Writer:
             return outcome
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
         self.warnings += refuse_worse(before, after)
+        self._judge_secrets(before, changed)
         if narrowing := narrowing_of(self.config):
             pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
             self.warnings += narrowing.refuse_worse(pairs)
@@ -337,6 +343,30 @@ class Writer:
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
         return outcome
+
+    def _judge_secrets(self, before: Backlog, changed: Sequence[tuple[str, Task, dict[str, Any]]]) -> None:
+        """Refuse new text that holds a secret; with --allow-secret note in the events which were let pass.
+
+        Raises SecretFound.
+        """
+        options = self.options
+        reason = [("the reason", one) for one in secrets.find(options.why or "")]
+        for number, (kind, task, details) in enumerate(changed):
+            found = secrets.new_in(before.get(task["id"]), task) if kind != "task_deleted" else []
+            if not number:
+                found += reason
+            if not found:
+                continue
+            if not options.allow_secret:
+                # What was let pass once may be moved, restored and undone.
+                allowed = secrets.allowed_in(log.read_all(self.root))
+                found = [(field, one) for field, one in found if one.fingerprint not in allowed]
+                if not found:
+                    continue
+                field, one = found[0]
+                where = field if reason and one is reason[0][1] else f"{task['id']}: {field}"
+                raise SecretFound(where, one.kind, one.shown, task_id=task["id"], field=field)
+            details["allowed_secrets"] = secrets.fingerprints(found)
 
     def _replayed(self, options: Options) -> list[Event] | None:
         key = options.key or ""

@@ -1,5 +1,6 @@
 """verify, recover and doctor: is everything there, and is the ground firm?"""
 
+import os
 from collections.abc import Iterator
 from typing import Annotated, Any
 
@@ -8,21 +9,98 @@ import typer
 from taskkeep.cli.app import Reader, Writer, new_app
 from taskkeep.cli.call import call_of
 from taskkeep.cli.output import shown
+from taskkeep.errors import Usage
 
 app = new_app()
 
 
-@app.command("verify", cls=Reader, epilog="taskkeep verify --strict")
+class Checker(Reader):
+    """A reader that answers in the formats of checks, too."""
+
+    formats = ("text", "json", "github", "sarif")
+
+
+def _codes(help: str, name: str) -> Any:
+    return typer.Option(name, metavar="CODE", help=help)
+
+
+@app.command(
+    "verify",
+    cls=Checker,
+    epilog="""taskkeep verify
+    taskkeep verify --base main
+    taskkeep verify --base v1.0 --head v2.0
+    taskkeep verify --history
+    taskkeep verify --base HEAD^1 --format github --summary "$GITHUB_STEP_SUMMARY"
+    taskkeep verify --skip damaged_backup --strict""",
+)
 def verify(
     ctx: typer.Context,
+    base: Annotated[
+        str | None, typer.Option("--base", metavar="REV", help="Hold HEAD against this commit: is nothing of it lost?")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", metavar="REV", help="Judge this commit, without a checkout.")
+    ] = None,
+    staged: Annotated[bool, typer.Option("--staged", help="Judge what is staged, against HEAD.")] = False,
+    history: Annotated[
+        bool, typer.Option("--history", help="Walk all commits of the backlog and name the first bad one.")
+    ] = False,
+    anchor: Annotated[
+        str | None, typer.Option("--anchor", metavar="HASH", help="The log holds this head, kept elsewhere.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="All backlogs of the repository.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Warnings count as errors do.")] = False,
+    only: Annotated[
+        list[str] | None, _codes("Only findings of these codes. May repeat; a,b are two.", "--only")
+    ] = None,
+    skip: Annotated[list[str] | None, _codes("No findings of these codes.", "--skip")] = None,
+    format: Annotated[str | None, typer.Option("--format", help="text json github sarif")] = None,
+    summary: Annotated[
+        str | None, typer.Option("--summary", metavar="FILE", help="Append what was found and changed, as Markdown.")
+    ] = None,
 ) -> int:
     """Check the backlog and its log, and that nothing is lost.
 
-    Reads only. Exit 1 with findings.
+    Reads only. Without --base the working tree, held against HEAD; with it, task by task and field by
+    field, HEAD against the commit that both come from. Exit 1 with findings that are errors.
     """
+    from taskkeep.cli.texts import split
+    from taskkeep.project import verify as verify_at
+
     call = call_of(ctx)
-    return call.output.verdict(call.project.verify(strict=strict))
+    verdict = verify_at(
+        call.folder,
+        base=base,
+        head=head,
+        staged=staged,
+        history=history,
+        anchor=anchor,
+        every=every,
+        strict=strict,
+        only=_named(split(only or ()), only, "--only"),
+        skip=_named(split(skip or ()), skip, "--skip"),
+        index_file=_hooks_index() if staged else None,
+        progress=call.output.progress() if history else None,
+    )
+    status = call.output.verdict(verdict)
+    if summary is not None:
+        from taskkeep.cli.verdicts import append_summary
+
+        append_summary(summary, verdict)
+    return status
+
+
+def _named(codes: list[str], given: list[str] | None, option: str) -> list[str]:
+    if given and not codes:
+        raise Usage(f"{option} names nothing")
+    return codes
+
+
+def _hooks_index() -> str | None:
+    """The index that git tells a hook of: 'commit -a' and 'commit -- PATH' stage in one of their own."""
+    path = os.environ.get("GIT_INDEX_FILE")
+    return os.path.abspath(path) if path else None
 
 
 @app.command("recover", cls=Writer, epilog="taskkeep recover")

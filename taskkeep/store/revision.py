@@ -1,0 +1,58 @@
+"""What a user's word for a commit means: checked as data, then asked of git once, then a full hash."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from taskkeep.backlog.task import shortened
+from taskkeep.errors import AmbiguousPoint, BadPoint, UnknownPoint
+
+if TYPE_CHECKING:
+    from taskkeep.store.git import Repository
+
+MOST = 250
+_HEX = frozenset("0123456789abcdef")
+_HINT = "A branch, a tag, or a commit's hash."
+
+
+def commit_of(repository: Repository, name: str, option: str) -> str:
+    """Return the full hash of the commit that *name* means.
+
+    Raises BadPoint for what is no name of one commit (empty, a path, another object), AmbiguousPoint, UnknownPoint.
+    """
+    shown = shortened(name)
+    if not name.strip() or not name.isprintable() or name != name.strip():
+        raise BadPoint(f"{option}: {shown!r} is no name of a commit", hint=_HINT)
+    if len(name) > MOST or name.startswith(("-", "^", "/", ".", "~")) or ":" in name or ".." in name:
+        raise BadPoint(f"{option}: {shown} is no name of a commit", hint=_HINT)
+    answer = repository.run("rev-parse", "--verify", "--end-of-options", name)
+    if b"is ambiguous" in answer.err:
+        raise AmbiguousPoint(
+            f"{option}: {shown} means several things to git", hint="Write the whole hash, or refs/heads/…."
+        )
+    full = answer.text
+    if answer.status:
+        if os.path.lexists(os.path.join(repository.folder, name)) or os.path.lexists(name):
+            raise BadPoint(f"{option}: {shown} is a path, not a commit", hint=_HINT)
+        hint = "See 'git branch --all'."
+        if is_shallow(repository):
+            hint = "This clone is shallow: 'git fetch --unshallow' brings the rest."
+        raise UnknownPoint(f"{option}: git knows no commit {shown} here", hint=hint)
+    peeled = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{full}^{{commit}}")
+    if peeled.status or not _HEX.issuperset(peeled.text):
+        raise _no_commit(repository, full, option, shown)
+    return peeled.text
+
+
+def _no_commit(repository: Repository, full: str, option: str, shown: str) -> Exception:
+    if repository.run("cat-file", "-e", full).status and _HEX.issuperset(full):
+        return UnknownPoint(
+            f"{option}: git has no object {shown} here",
+            hint="A shallow clone lacks it: 'git fetch --unshallow' brings the rest.",
+        )
+    return BadPoint(f"{option}: {shown} is no commit", hint=_HINT)
+
+
+def is_shallow(repository: Repository) -> bool:
+    return os.path.exists(os.path.join(repository.common, "shallow"))

@@ -1,0 +1,414 @@
+"""What can be said of one tree by itself: its files, their graph, its log, and whether they agree."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.backlog import secrets, text
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.events import apply
+from taskkeep.backlog.replay import Replay, reconcile
+from taskkeep.backlog.rules import problems
+from taskkeep.backlog.shape import quick_ok
+from taskkeep.backlog.task import canonical
+from taskkeep.errors import BacklogUnreadable, ConfigInvalid, TaskkeepError, UnknownField
+from taskkeep.store.config import config_of
+from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
+from taskkeep.store.log import archive_after
+from taskkeep.store.narrowing import Narrowing, narrowing_of
+from taskkeep.store.validate import task_problem
+from taskkeep.store.verify.findings import ERROR, WARNING
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping, Sequence
+
+    from taskkeep.backlog.events import Event
+    from taskkeep.backlog.task import Task
+    from taskkeep.store.verify.findings import Findings
+    from taskkeep.store.verify.trees import Tree
+
+ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
+FROM_GIT = "Bring it back from git: 'git log' shows the commits that touched it."
+# Ways of deleting that are a reason in themselves.
+_REASONED = ("restore", "undo", "apply", "adopt", "merge", "resolve")
+
+
+class Judged:
+    """A tree with what its checks made of it; parts that do not hold are None."""
+
+    def __init__(self, tree: Tree, findings: Findings) -> None:
+        self.tree, self.findings = tree, findings
+        self.tasks: dict[str, list[Task] | None] = {}
+        self.live: dict[str, Task] = {}
+        self.archived: dict[str, Task] = {}
+        self.sound = False  # shaped, every id once
+        self.replay: Replay | None = None
+        self.replayed = False  # the log gives the files by itself
+        self.consistent = False  # so it does, or allows for them where branches met
+
+    @property
+    def by_uid(self) -> dict[str, Task]:
+        return {task["uid"]: task for task in (*self.archived.values(), *self.live.values())}
+
+
+def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, allowed: Collection[str] = ()) -> Judged:
+    """Check one tree. *narrowed_by*: whose configuration narrows the schema; *allowed*: fingerprints of
+    secrets that are let pass."""
+    judged = Judged(tree, findings)
+    for name in (BACKLOG, ARCHIVE):
+        judged.tasks[name] = _parse(tree, name, findings)
+    shaped = [_check_shape(judged, name) for name in (BACKLOG, ARCHIVE)]
+    judged.sound = all(shaped)
+    judged.live, judged.archived = (
+        {task["id"]: task for task in judged.tasks[name] or () if isinstance(task.get("id"), str)}
+        for name in (BACKLOG, ARCHIVE)
+    )
+    judged.archived = {task_id: task for task_id, task in judged.archived.items() if task_id not in judged.live}
+    if judged.sound:
+        _check_graph(judged)
+    _check_log(tree, findings)
+    if tree.log.sound and tree.log.events:
+        _check_replay(judged)
+    if not judged.replayed:  # bytes that replay gives are canonical
+        _check_canonical(judged)
+        if judged.replay is not None and judged.sound:
+            judged.consistent = _allows(judged, judged.replay)
+    if judged.replay is not None:
+        _check_missing(judged, judged.replay)
+    narrowing = _check_config(tree, findings, narrowed_by)
+    if narrowing is not None and judged.sound:
+        _check_narrowed(judged, narrowing)
+    _check_reasons(tree, tree.log.events, findings)
+    _check_secrets(judged, allowed)
+    return judged
+
+
+# -- the files ---------------------------------------------------------------------------------
+
+
+def _parse(tree: Tree, name: str, findings: Findings) -> list[Task] | None:
+    try:
+        return text.parse(tree.data(name), name, only_known=True)
+    except FileNotFoundError:
+        if name == ARCHIVE:
+            return []
+        findings.add("unreadable", f"{name} is gone", file=name, hint=FROM_GIT)
+    except BacklogUnreadable as error:
+        line = error.details.get("line")
+        if error.code == "duplicate_key":
+            line = tree.places(name).second_key(error.details["key"])
+        findings.add(error.code, error.message, file=name, line=line or 1, hint=error.hint or FROM_GIT)
+    except UnknownField as error:
+        findings.add("schema", error.message, file=name, line=1, hint=error.hint)
+    except TaskkeepError as error:
+        findings.add("unreadable", error.message, file=name, line=1, hint=error.hint)
+    return None
+
+
+def _check_shape(judged: Judged, name: str) -> bool:
+    tree, findings, tasks = judged.tree, judged.findings, judged.tasks[name]
+    if tasks is None:
+        return False
+    sound = True
+    for number, task in enumerate(tasks):
+        if quick_ok(task) or not (problem := task_problem(task)):
+            continue
+        sound = False
+        shown = task.get("id") if isinstance(task.get("id"), str) else None
+        field = str(problem.details.get("field") or "") or None
+        places = tree.places(name)
+        line = places.field(shown, field) if shown else None
+        if line is None and number < len(places.all):
+            line = places.all[number].line
+        findings.add("schema", problem.message, task_id=shown, file=name, line=line, hint=problem.hint)
+    if not sound:
+        return False
+    counts: dict[str, int] = {}
+    for task in tasks:
+        counts[task["id"]] = counts.get(task["id"], 0) + 1
+    for task_id in [task_id for task_id, count in counts.items() if count > 1]:
+        sound = False
+        findings.add(
+            "duplicate_id",
+            f"{task_id} is there {counts[task_id]} times",
+            task_id=task_id,
+            file=name,
+            line=tree.places(name).task(task_id, last=True),
+            hint="A merge may have kept both sides: see 'git log' of the file.",
+        )
+    return sound
+
+
+def _check_canonical(judged: Judged) -> None:
+    for name, tasks in judged.tasks.items():
+        if not judged.sound or name not in judged.tree.files:
+            continue
+        data, wanted = judged.tree.data(name), text.dump(sorted_canonical(tasks or ()))
+        if wanted != data:
+            judged.findings.add(
+                "not_canonical",
+                f"{name} is not in canonical form",
+                file=name,
+                line=_first_difference(wanted, data),
+                hint="'taskkeep adopt' writes it in the form that saves write.",
+            )
+
+
+def sorted_canonical(tasks: Iterable[Task]) -> list[Task]:
+    return sorted((canonical(task) for task in tasks), key=lambda task: str(task["id"]))
+
+
+def _first_difference(one: bytes, other: bytes) -> int:
+    rows = zip(one.split(b"\n"), other.split(b"\n"), strict=False)
+    return next((number for number, (a, b) in enumerate(rows, 1) if a != b), 1)
+
+
+def _check_graph(judged: Judged) -> None:
+    for wrong in problems(Backlog(judged.live, judged.archived)):
+        file, line = judged.tree.line_of(wrong.task_id, wrong.field)
+        judged.findings.add(
+            wrong.code,
+            wrong.message,
+            task_id=wrong.task_id,
+            file=file,
+            line=line,
+            hint="'taskkeep update' mends it; where branches met, 'taskkeep log' says who set which.",
+        )
+
+
+# -- the log -----------------------------------------------------------------------------------
+
+
+def _check_log(tree: Tree, findings: Findings) -> None:
+    broken = False
+    for name, kind in tree.odd.items():
+        if name.startswith(AUDIT):
+            broken = True
+            findings.add("audit_broken", f"{name} is {kind}", file=name, line=1, hint=FROM_GIT)
+    for name, file in tree.log.files.items():
+        path = f"{AUDIT}/{name}"
+        for line, trouble in file.troubles:
+            broken = True
+            findings.add("audit_broken", f"{path} line {line} {trouble}", file=path, line=line, hint=FROM_GIT)
+        if name.startswith("pack-") and not file.troubles:
+            data = tree.data(path)
+            if name != f"pack-{sha256(data).hexdigest()}.jsonl":
+                findings.add("audit_broken", "the pack is not what its name says", file=path, line=1, hint=FROM_GIT)
+    ids: dict[str, str] = {}
+    for event in tree.log.events:
+        if ids.setdefault(event["event_id"], event["hash"]) != event["hash"]:
+            path, line = tree.log.place(event)
+            findings.add("audit_broken", f"two events bear the id {event['event_id'][:40]}", file=path, line=line)
+    if not tree.log.files and not broken:
+        findings.add("audit_broken", "the log is empty or gone", file=AUDIT, hint=FROM_GIT)
+
+
+def _check_replay(judged: Judged) -> None:
+    tree, findings = judged.tree, judged.findings
+    try:
+        replay = judged.replay = Replay(tree.log.events)
+        expected, moved = replay.tasks(), replay.archived()
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        judged.replay = None
+        findings.add(
+            "audit_broken",
+            f"the log cannot be replayed ({type(error).__name__}: {str(error)[:60]})",
+            file=AUDIT,
+            hint="An event says what no save writes. " + FROM_GIT,
+        )
+        return
+    judged.replayed = judged.consistent = judged.sound and _agrees(judged, replay, expected, moved)
+
+
+def _check_missing(judged: Judged, replay: Replay) -> None:
+    tree, findings = judged.tree, judged.findings
+    for event, prev in replay.missing:
+        path, line = tree.log.place(event)
+        findings.add(
+            "audit_broken",
+            f"event {event['event_id'][:40]} follows {prev[:12]}, which is not in the log",
+            severity=WARNING if judged.consistent else ERROR,
+            task_id=event["task_id"],
+            file=path,
+            line=line,
+            hint="A cherry-pick brings an event without those before it.",
+        )
+
+
+def _agrees(judged: Judged, replay: Replay, expected: Mapping[str, Task], moved: set[str]) -> bool:
+    """Does a log with one head give these very bytes, by replay and by what its last event says?"""
+    tree, found = judged.tree, judged.tree.log.heads
+    if len(found) != 1:
+        return False
+    last = tree.log.by_hash[found[0]]
+    if last["after"] != tree.sha(BACKLOG) or archive_after(last) != tree.sha(ARCHIVE):
+        return False
+    ordered = sorted(expected.values(), key=lambda task: str(task["id"]))
+    if text.dump(task for task in ordered if task["uid"] not in moved) != tree.data(BACKLOG):
+        return False
+    if not moved and ARCHIVE not in tree.files:
+        return True
+    return ARCHIVE in tree.files and text.dump(t for t in ordered if t["uid"] in moved) == tree.data(ARCHIVE)
+
+
+def _allows(judged: Judged, replay: Replay) -> bool:
+    """Name what the log does not explain; True where branches met and it explains all there is."""
+    tree, findings = judged.tree, judged.findings
+    choices, wrong = reconcile(replay, judged.live, judged.archived)
+    for words in wrong:
+        _unexplained(judged, words)
+    for choice in choices if not wrong else ():
+        if choice.get("joined") or choice["field"] in ("updated_at", "archived"):
+            continue
+        file, line = tree.line_of(choice["task_id"], choice["field"])
+        findings.add(
+            "merge_choice",
+            f"{choice['task_id']}: branches met, and one side of {choice['field'] or 'the task'} was taken",
+            task_id=choice["task_id"],
+            file=file,
+            line=line,
+            hint="The next save records it, or 'taskkeep adopt' with --why.",
+        )
+    if not wrong and len(tree.log.heads) > 1:
+        return True
+    if not wrong and "not_canonical" in findings.codes():
+        return False  # the content is what the log gives, and the bytes were named
+    findings.add(
+        "replay_mismatch",
+        "replaying the log does not give backlog.json" + ("" if wrong else ", byte for byte"),
+        line=1,
+        hint="The last saved state is in git and in .taskkeep/local/backups.",
+    )
+    return False
+
+
+def _unexplained(judged: Judged, words: str) -> None:
+    """A difference that the replayed log has, as `reconcile` says it, as a finding."""
+    tree, findings = judged.tree, judged.findings
+    task_id, colon, field = words.partition(": ")
+    if not colon:
+        task_id = words.partition(" ")[0]
+        file, line = tree.line_of(task_id)
+        code = "lost_task" if words.endswith("is missing") else "unaudited_change"
+        findings.add(code, words, task_id=task_id, file=file, line=line, hint=_hint_of(code))
+        return
+    file, line = tree.line_of(task_id, field)
+    task = judged.live.get(task_id) or judged.archived.get(task_id)
+    value = None if task is None else task.get(field)
+    if task is not None and is_older(value, field, task["uid"], tree.log.events):
+        findings.add(
+            "reverted_field",
+            f"{task_id}: {field} is set back to an older value, and no event says so",
+            task_id=task_id,
+            field=field,
+            file=file,
+            line=line,
+            hint=ADOPT,
+        )
+        return
+    findings.add(
+        "unaudited_change",
+        f"{task_id}: {field} is not what the log says",
+        task_id=task_id,
+        field=field,
+        file=file,
+        line=line,
+        hint=ADOPT,
+    )
+
+
+def _hint_of(code: str) -> str:
+    return "'taskkeep restore' brings it back." if code == "lost_task" else ADOPT
+
+
+def is_older(value: Any, field: str, uid: str, events: Sequence[Event]) -> bool:
+    """Did the task have *value* in *field* at some time before its last, as its events in order tell?"""
+    task: Task | None = None
+    seen: list[Any] = []
+    for event in events:
+        if event["uid"] != uid:
+            continue
+        if event["event_type"] == "task_created":
+            task = event["details"]["task"]
+        elif task is not None and event["details"].get("changes"):
+            try:
+                task = apply(task, event["details"]["changes"], event["timestamp"])
+            except (KeyError, TypeError):
+                continue
+        if task is not None and (not seen or seen[-1] != task.get(field)):
+            seen.append(task.get(field))
+    return value in seen[:-1]
+
+
+def _check_reasons(tree: Tree, events: Iterable[Event], findings: Findings) -> None:
+    for event in events:
+        if event["event_type"] != "task_deleted" or (event["why"] or "").strip() or event["source"] in _REASONED:
+            continue
+        path, line = tree.log.place(event)
+        findings.add(
+            "missing_why",
+            f"{event['task_id']} was deleted without a reason",
+            task_id=event["task_id"],
+            file=path,
+            line=line,
+            hint="'taskkeep restore' brings it back; 'taskkeep delete' takes a reason.",
+        )
+
+
+# -- the configuration, and secrets ------------------------------------------------------------
+
+
+def _check_config(tree: Tree, findings: Findings, narrowed_by: Tree | None) -> Narrowing | None:
+    narrowing = None
+    try:
+        narrowing = narrowing_of(config_of(_config_bytes(tree)))
+    except (ConfigInvalid, BacklogUnreadable) as error:
+        findings.add("config", error.message, file=CONFIG, line=1, hint=error.hint)
+    if narrowed_by is None:
+        return narrowing
+    try:
+        return narrowing_of(config_of(_config_bytes(narrowed_by)))
+    except (ConfigInvalid, BacklogUnreadable):
+        return narrowing  # the base's own trouble; what is to come judges
+
+
+def _config_bytes(tree: Tree) -> bytes | None:
+    try:
+        return tree.data(CONFIG)
+    except FileNotFoundError:
+        return None
+
+
+def _check_narrowed(judged: Judged, narrowing: Narrowing) -> None:
+    try:
+        found = [(task, problem) for task in judged.live.values() for problem in narrowing.problems(task)]
+    except ConfigInvalid as error:
+        judged.findings.add("config", error.message, file=CONFIG, line=1, hint=error.hint)
+        return
+    for task, problem in found:
+        field = str(problem.details["field"]).partition(".")[0]
+        file, line = judged.tree.line_of(task["id"], field)
+        judged.findings.add("schema", problem.message, task_id=task["id"], file=file, line=line, hint=problem.hint)
+
+
+def _check_secrets(judged: Judged, allowed: Collection[str]) -> None:
+    tree = judged.tree
+    for name, tasks in ((BACKLOG, judged.live), (ARCHIVE, judged.archived)):
+        if not tasks or not secrets.might_hold(tree.data(name).decode("utf-8", "replace")):
+            continue
+        for task_id, task in tasks.items():
+            for field, found in secrets.in_task(task):
+                if found.fingerprint in allowed:
+                    continue
+                file, line = tree.line_of(task_id, field)
+                judged.findings.add(
+                    "secret",
+                    f"{task_id}: {field} holds {found.kind} ({found.shown})",
+                    task_id=task_id,
+                    field=found.fingerprint,
+                    file=file,
+                    line=line,
+                    hint="Make it worthless where it was issued: it stays in the history. A new exception is recorded "
+                    "by a save with --allow-secret and --why.",
+                )

@@ -1,0 +1,107 @@
+"""Which backlogs a call of verify is about, and when to look again."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from taskkeep.errors import BacklogNotFound, Usage
+from taskkeep.store.files import FileId
+from taskkeep.store.git import Repository, repository_of
+from taskkeep.store.layout import Root
+from taskkeep.store.lock import is_locked
+from taskkeep.store.verify.findings import Verdict, chosen_codes
+from taskkeep.store.verify.judge import Asked, Where, commit_of_or_none, verify
+from taskkeep.store.verify.places import root_above, roots_here, roots_in
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+PATIENCE = 5.0  # seconds to wait for a writer at work
+
+
+def verify_at(
+    root: Root | None,
+    start: str,
+    *,
+    every: bool = False,
+    only: Sequence[str] = (),
+    skip: Sequence[str] = (),
+    **rest: Any,
+) -> Verdict:
+    """Judge the backlog of *root*; where there is none, the one at or above *start* that a commit has.
+
+    *every*: all backlogs of the repository. Raises BacklogNotFound, and what verify raises.
+    """
+    asked = Asked(only=chosen_codes(only, "--only"), skip=chosen_codes(skip, "--skip"), **rest)
+    folder = root.path if root is not None else start
+    if every:
+        return _every(folder, asked)
+    if root is not None:
+        return _patient(root, asked)
+    repository = repository_of(folder)
+    if repository is None:
+        raise BacklogNotFound(start)
+    commits = _commits(repository, asked)
+    prefix = root_above(repository, folder, commits, past=asked.history)
+    if prefix is None and (asked.base is None and asked.head is None):
+        raise BacklogNotFound(start)
+    return verify(Where(None, prefix or ""), lambda: repository, asked)
+
+
+def _commits(repository: Repository, asked: Asked) -> list[str]:
+    """The commits that a backlog is looked for in, where the folder has none."""
+    from taskkeep.store.revision import commit_of
+
+    names = [(name, option) for name, option in ((asked.base, "--base"), (asked.head, "--head")) if name is not None]
+    found = [commit_of(repository, name, option) for name, option in names]
+    head = commit_of_or_none(repository)
+    return [*found, head] if head is not None else found
+
+
+def _patient(root: Root, asked: Asked) -> Verdict:
+    """Judge what lies in a folder; while a writer is at work, again, as long as PATIENCE lasts."""
+    deadline = time.monotonic() + PATIENCE
+    where = Where(root, "")
+    while True:
+        before = _mark(root)
+        verdict = verify(where, lambda: repository_of(root.path), asked)
+        # A writer at work shows as a journal, or as files that moved while we read.
+        busy = before != _mark(root) or os.path.exists(root.journal)
+        if not busy or asked.staged or not is_locked(root.lock):
+            return verdict
+        if time.monotonic() >= deadline:
+            verdict.checked.setdefault("notes", []).append("a writer is at work: this is what lay there meanwhile")
+            return verdict
+        time.sleep(0.05)
+
+
+def _mark(root: Root) -> object:
+    try:
+        return FileId.of(os.stat(root.backlog)), os.path.exists(root.journal)
+    except OSError:
+        return None
+
+
+def _every(folder: str, asked: Asked) -> Verdict:
+    """All backlogs that the folder, the index or one of the commits has; the findings' files are from the top."""
+    repository = repository_of(folder)
+    if repository is None:
+        raise Usage("--all looks for backlogs in a git repository, and there is none here")
+    prefixes = set() if repository.bare else set(roots_here(repository))
+    for commit in _commits(repository, asked):
+        prefixes |= set(roots_in(repository, commit))
+    ok = True
+    findings: list[dict[str, Any]] = []
+    checked: list[dict[str, Any]] = []
+    changes = []
+    for prefix in sorted(prefixes):
+        path = os.path.join(repository.top, prefix) if prefix else repository.top
+        root = Root(os.path.normpath(path)) if os.path.isdir(path) and not repository.bare else None
+        verdict = verify(Where(root, prefix), lambda: repository, asked)
+        ok = ok and verdict.ok
+        findings += [{**one, "file": prefix + one["file"] if one["file"] else None} for one in verdict.findings]
+        checked.append(verdict.checked)
+        changes.append((prefix, verdict.changes))
+    return Verdict(ok, findings, {"backlogs": checked, "prefix": ""}, changes)
