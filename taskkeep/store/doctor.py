@@ -10,9 +10,11 @@ from taskkeep.errors import BacklogLocked, NoIdentity, TaskkeepError
 from taskkeep.store import log
 from taskkeep.store.commit import refuse_obstacles, token_of
 from taskkeep.store.git import OLDEST, repository_of, run
+from taskkeep.store.history import History
 from taskkeep.store.lock import writer_lock
+from taskkeep.store.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.pack import KEPT, pack_old
-from taskkeep.store.save import Options, writing
+from taskkeep.store.save import Options, Writer, writing
 from taskkeep.store.setup import BEGIN
 from taskkeep.store.verify import Findings, Verdict
 
@@ -61,11 +63,22 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
     return Verdict(not findings.list, findings.list, checked)
 
 
+class Mender(Writer):
+    """A writer that looks at every file of the log first, and puts back what is damaged or gone."""
+
+    def load_log(self) -> log.LogState:
+        parts = whole_log(self.root, ask_git=True)[1]
+        self.warnings += put_back(self, parts)
+        return super().load_log()
+
+
 def tidy(root: Root) -> list[str]:
-    """Settle what a crash left, pack old files of the log, repack git's loose objects; returns what was done."""
+    """Settle what a crash left, mend damaged files of the log and snapshots, pack old files of the log, repack git's
+    loose objects; returns what was done."""
     done: list[str] = []
-    with writing(root, Options()) as writer:  # which clears what is stale
+    with writing(root, Options(), kind=Mender) as writer:  # which clears what is stale
         done += writer.warnings
+        done += mend_snapshots(root, History(root).outline)
         if pack_old(writer, limit=KEPT, kept=KEPT):
             done.append("packed old files of the log")
             writer.log = log.load(root)

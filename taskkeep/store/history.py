@@ -11,7 +11,7 @@ from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import line
 from taskkeep.backlog.history import Outline
-from taskkeep.backlog.replay import causal_order, heads
+from taskkeep.backlog.replay import heads
 from taskkeep.backlog.task import shortened
 from taskkeep.backlog.times import SECOND, to_text
 from taskkeep.backlog.when import Local, moment_of
@@ -30,6 +30,7 @@ from taskkeep.errors import (
 from taskkeep.store import log
 from taskkeep.store.files import read
 from taskkeep.store.layout import ARCHIVE, BACKLOG
+from taskkeep.store.mending import whole_log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -115,13 +116,9 @@ class History:
             self.outline = Outline(read(root.joined)[0])
             self.heads = state.heads
             return
-        try:
-            events = log.read_all(root)
-        except LogDamaged as error:
-            events = self._joined_instead(error)
+        events, parts = whole_log(root)
+        self.notes += [f"{part.problem}: read from {part.witness} instead" for part in parts]
         self._take(events)
-        if any(prev not in self.outline.place for prevs in self.outline.prevs for prev in prevs):
-            self._fill()
 
     def _take(self, events: list[Event]) -> None:
         self.outline = Outline(b"".join(line(event) for event in events))
@@ -129,21 +126,6 @@ class History:
         found = heads(events)
         own = log.own_head(self.root, [by_hash[name] for name in found])
         self.heads = sorted(found, key=lambda name: (name != own, by_hash[name]["timestamp"], name))
-
-    def _joined_instead(self, error: LogDamaged) -> list[Event]:
-        events = joined_events(self.root)
-        if not events:
-            raise error
-        self.notes.append(f"{error.message}: read from the joined log of this checkout instead")
-        return events
-
-    def _fill(self) -> None:
-        """Take the joined log where files of the log are gone and it still holds all that is left, and more."""
-        events = joined_events(self.root)
-        names = {event["hash"] for event in events}
-        if names.issuperset(self.outline.hashes) and len(names) > len(self.outline):
-            self.notes.append("files of the log are gone: read from the joined log of this checkout instead")
-            self._take(events)
 
     # -- moments -------------------------------------------------------------------------
 
@@ -203,22 +185,6 @@ class History:
 
     def events_like(self, prefix: str) -> list[int]:
         return [number for number, name in enumerate(self.outline.ids) if name.startswith(prefix)]
-
-
-def joined_events(root: Root) -> list[Event]:
-    """The events of the joined log whatever it is worth, each with its hash checked; none where it is cut."""
-    import json
-
-    from taskkeep.backlog.events import event_hash
-
-    try:
-        rows = read(root.joined)[0].split(b"\n")[:-1]
-        events = [json.loads(row) for row in rows]
-        if any(event["hash"] != event_hash(event) for event in events):
-            return []
-    except (OSError, TaskkeepError, ValueError, KeyError, TypeError):
-        return []  # derived: it is a witness only as far as it holds
-    return causal_order(events)
 
 
 def log_rows(root: Root) -> tuple[list[bytes], list[str]]:
@@ -354,7 +320,7 @@ class _Asked:
         prefix = self.when.lower()
         if len(prefix) < 8 or not _HEX.issuperset(prefix.replace("-", "")):
             return None
-        events = joined_events(self.root)
+        events = log.joined_events(self.root)
         if len({event["event_id"] for event in events if event["event_id"].startswith(prefix)}) == 1:
             old = History.__new__(History)
             old.root, old.notes = self.root, ["the log here no longer holds this event: from the joined log"]
