@@ -169,6 +169,13 @@ def schema_text() -> str:
     return read_schema("backlog.schema.json").decode()
 
 
+def watch(show: Callable[[int, int, str], None] | None) -> None:
+    """Have *show* told how far long walks are: how many things of how many, and what is being done."""
+    from taskkeep.store.progress import watch as watch_steps
+
+    watch_steps(show)
+
+
 def said_moment(text: str, now: str, *, end: bool = False) -> str | None:
     """The time that words like ``yesterday 17:00`` say, in taskkeep's own form, None where they say none.
 
@@ -955,12 +962,14 @@ class Project:
         from taskkeep.errors import TaskkeepError
         from taskkeep.store import backups
         from taskkeep.store.history import History
+        from taskkeep.store.progress import steps
 
         try:
             outline = History(self.root).outline
         except TaskkeepError:
             outline = None  # each says what it holds all the same, only not why it was made
-        return [backups.described(self.root, one, outline) for one in reversed(backups.found(self.root))]
+        ledger, found = backups.Ledger(self.root, outline), backups.found(self.root)[::-1]
+        return [backups.described(self.root, one, ledger) for one in steps(found, "reading the backups")]
 
     def make_backup(self, **options: Any) -> tuple[str, bool]:
         """Keep backlog.json as it lies as a snapshot; returns its name, and False where one held the same.

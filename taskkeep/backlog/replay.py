@@ -100,7 +100,7 @@ class Replay:
     Fields that several unjoined branches set have several values; ``choices`` lists them.
     """
 
-    def __init__(self, events: Sequence[Event]) -> None:
+    def __init__(self, events: Iterable[Event]) -> None:
         self.missing: list[tuple[Event, str]] = []
         self._tasks: dict[str, _History] = {}
         self._points: dict[str, Point] = {}

@@ -52,6 +52,10 @@ class Call:
         """The backlog that the command is about. Raises BacklogNotFound."""
         from taskkeep.project import open as open_project
 
+        if (bar := self.output.progress()) is not None:
+            from taskkeep.project import watch
+
+            watch(bar)
         return open_project(self.folder)
 
     @cached_property

@@ -15,6 +15,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.times import later, to_text
 from taskkeep.errors import BackupDamaged, InvalidField, TaskkeepError, UnknownPoint
 from taskkeep.store.files import make_folder, read, remove, sync_folder, write_all, write_new
+from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,6 +29,7 @@ MADE = "backups.jsonl"  # what is known of snapshots made by hand, beside their 
 INDEX = "snapshots"  # below cache: the hash of what each snapshot holds, and its name
 STAMP = "backups"  # below cache: when the folder was last looked through, and what was saved since
 PART = "compressing"  # a snapshot on its way to .gz
+CHANGED = "it no longer holds what was put into it"
 PIECE = 1 << 15
 BUDGET = 0.004  # seconds that a save may spend on old snapshots
 OFTEN_BYTES, OFTEN_SAVES, OFTEN_SECONDS = 1 << 20, 16, 3600
@@ -109,7 +111,7 @@ def problem(data: bytes, promised: str | None) -> str | None:
     """What is wrong with a snapshot's bytes, None where nothing is known to be. *promised*: the hash that they must
     have, which says it all."""
     if promised is not None:
-        return None if sha256(data).hexdigest() == promised else "it no longer holds what was put into it"
+        return None if sha256(data).hexdigest() == promised else CHANGED
     try:
         text.parse(data, "the snapshot")
     except TaskkeepError as error:
@@ -141,7 +143,7 @@ def moment(root: Root, name: str, history: Callable[[], History]) -> Moment:
         outline = history().outline
     except (OSError, TaskkeepError) as error:
         notes.append(f"the log cannot be read ({error}): the backup alone answers")
-    promised = expected(root, name, outline)
+    promised = Ledger(root, outline).promised(name)
     data = b""
     if (wrong := trouble(root, name, promised)) is None:
         data = content(root, name)
@@ -181,17 +183,28 @@ def _archive_now(root: Root) -> dict[str, Any]:
         return {}
 
 
-def expected(root: Root, name: str, outline: Outline | None) -> str | None:
-    """The sha256 that a snapshot must have, as far as the log or the note of its making tells."""
-    stem = name.partition(".")[0]
-    for row in made(root):
-        if row["name"].partition(".")[0] == stem:
+class Ledger:
+    """What log and notes tell of the snapshots: which hash each must have, and why it was made."""
+
+    def __init__(self, root: Root, outline: Outline | None) -> None:
+        self.outline = outline
+        self.by_hand = {row["name"].partition(".")[0]: row for row in made(root)}
+        times = outline.times if outline is not None else []
+        # The first event of a request bears the time that its snapshot is named for.
+        self._numbers = {said: number for number, said in reversed([*enumerate(times)])}
+
+    def number(self, name: str) -> int | None:
+        """The event before which a snapshot was taken."""
+        return self._numbers.get(time_of(name))
+
+    def promised(self, name: str) -> str | None:
+        """The sha256 that a snapshot must have, None where nothing tells."""
+        if (row := self.by_hand.get(name.partition(".")[0])) is not None:
             return str(row["sha256"])
-    said = time_of(name)
-    if outline is not None and said in outline.times:
-        expected: str | None = outline.event(outline.times.index(said))["before"]
-        return expected
-    return None
+        if self.outline is not None and (number := self.number(name)) is not None:
+            promised: str | None = self.outline.event(number)["before"]
+            return promised
+        return None
 
 
 def leading_to(outline: Outline | None, sha: str) -> int | None:
@@ -254,24 +267,29 @@ def _note(root: Root, rows: Iterable[tuple[str, str]], *, anew: bool = False) ->
 # -- telling -----------------------------------------------------------------------------
 
 
-def described(root: Root, snapshot: Snapshot, outline: Outline | None) -> dict[str, Any]:
+def described(root: Root, snapshot: Snapshot, ledger: Ledger) -> dict[str, Any]:
     """All that is known of one snapshot: time, reason, number of tasks, size, whether it still is whole."""
     answer: dict[str, Any] = {"name": snapshot.name, "time": snapshot.time, "reason": "", "size": snapshot.size}
-    promised = expected(root, snapshot.name, outline)
     answer |= {"tasks": None, "bytes": None, "sha256": None, "damaged": False, "problem": None, "event": None}
-    by_hand = {row["name"].partition(".")[0]: row for row in made(root)}
-    row = by_hand.get(snapshot.name.partition(".")[0])
-    if row is not None:
+    number = ledger.number(snapshot.name)
+    if (row := ledger.by_hand.get(snapshot.name.partition(".")[0])) is not None:
         answer["reason"] = f"by {row.get('actor', '?')}" + (f": {row['why']}" if row.get("why") else "")
-    elif outline is not None and snapshot.time in outline.times:
-        answer["event"], answer["reason"] = _reason(outline, outline.times.index(snapshot.time))
+    elif ledger.outline is not None and number is not None:
+        answer["event"], answer["reason"] = _reason(ledger.outline, number)
     try:
         data = content(root, snapshot.name)
-        answer["problem"] = problem(data, promised)
-        answer["bytes"], answer["sha256"] = len(data), sha256(data).hexdigest()
-        answer["tasks"] = data.count(b'\n      "uid": "') if answer["problem"] is None else None
+    except UnknownPoint:
+        answer["problem"] = "it was removed meanwhile"
     except TaskkeepError as error:
         answer["problem"] = error.message
+    else:
+        answer["bytes"], answer["sha256"] = len(data), sha256(data).hexdigest()
+        promised = ledger.promised(snapshot.name)
+        if promised is None:
+            answer["problem"] = problem(data, None)
+        elif promised != answer["sha256"]:
+            answer["problem"] = CHANGED
+        answer["tasks"] = data.count(b'\n      "uid": "') if answer["problem"] is None else None
     answer["damaged"] = answer["problem"] is not None
     return answer
 
@@ -338,7 +356,7 @@ def prune(root: Root, config: Mapping[str, Any], *, now: str, dry_run: bool = Fa
     if not dry_run:
         for one in gone:
             os.unlink(os.path.join(root.backups, one.name))
-        for name in old:
+        for name in steps(old, "compressing the backups"):
             while not _compress(root, name, time.monotonic() + 60):
                 pass
         if gone or old:
@@ -352,7 +370,8 @@ def _doubles(root: Root, by_hand: Iterable[str]) -> tuple[list[tuple[str, str]],
     chosen = {name.partition(".")[0] for name in by_hand}
     keepers: dict[str, str] = {}
     twice: set[str] = set()
-    for name in sorted(names(root), key=lambda name: (name.partition(".")[0] in chosen, name), reverse=True):
+    there = sorted(names(root), key=lambda name: (name.partition(".")[0] in chosen, name), reverse=True)
+    for name in steps(there, "comparing the backups"):
         try:
             sha = sha256(content(root, name)).hexdigest()
         except TaskkeepError:

@@ -31,9 +31,10 @@ from taskkeep.store import log
 from taskkeep.store.files import read
 from taskkeep.store.layout import ARCHIVE, BACKLOG
 from taskkeep.store.mending import whole_log
+from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
@@ -113,7 +114,7 @@ class History:
         self.notes: list[str] = []
         state = log.vouched(root)
         if state is not None:
-            self.outline = Outline(read(root.joined)[0])
+            self.outline = Outline(read(root.joined)[0], _walk)
             self.heads = state.heads
             return
         events, parts = whole_log(root)
@@ -121,7 +122,7 @@ class History:
         self._take(events)
 
     def _take(self, events: list[Event]) -> None:
-        self.outline = Outline(b"".join(line(event) for event in events))
+        self.outline = Outline(b"".join(line(event) for event in events), _walk)
         by_hash = {event["hash"]: event for event in events}
         found = heads(events)
         own = log.own_head(self.root, [by_hash[name] for name in found])
@@ -185,6 +186,10 @@ class History:
 
     def events_like(self, prefix: str) -> list[int]:
         return [number for number, name in enumerate(self.outline.ids) if name.startswith(prefix)]
+
+
+def _walk(things: Sequence[Any]) -> Iterable[Any]:
+    return steps(things, "going through the log")
 
 
 def log_rows(root: Root) -> tuple[list[bytes], list[str]]:

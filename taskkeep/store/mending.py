@@ -16,6 +16,7 @@ from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, read, replace, sync_folder, write_new
 from taskkeep.store.git import repository_of
 from taskkeep.store.layout import AUDIT
+from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,7 +72,7 @@ def whole_log(root: Root, *, ask_git: bool = False) -> tuple[list[Event], list[P
     events: list[Event] = []
     damaged: dict[str, LogDamaged] = {}
     names = log.list_files(root)
-    for name in names:
+    for name in steps(names, "reading the log"):
         try:
             events += _read(root, name)
         except LogDamaged as error:
@@ -267,9 +268,9 @@ def mend_snapshots(root: Root, outline: Outline | None) -> list[str]:
     """Give damaged snapshots their content again where a witness has it; says which, and which not. Raises OSError."""
     from taskkeep.store import backups
 
-    said = []
-    for one in backups.found(root):
-        expected = backups.expected(root, one.name, outline)
+    said, ledger = [], backups.Ledger(root, outline)
+    for one in steps(backups.found(root), "checking the backups"):
+        expected = ledger.promised(one.name)
         if (wrong := backups.trouble(root, one.name, expected)) is None:
             continue
         same = same_state(root, outline, expected)

@@ -135,20 +135,25 @@ def test_a_commit_from_before_the_backlog_is_before_the_first_change(bare_kit: A
 
 def test_an_event_shows_its_own_past_and_not_what_came_beside_it(kit: Any) -> None:
     """On two branches, whatever the clock says; a time goes by this checkout's own line."""
+    first, second = kit.id_of("first"), kit.id_of("second")
     kit.git("checkout", "-qb", "side")
-    kit.project.add("on the side")
+    kit.project.update([first], Edit(set={"title": "on the side"}))
     beside = last_event(kit)["event_id"]
     kit.git("checkout", "-q", "main")
-    kit.project.add("on main")
+    kit.project.update([second], Edit(set={"title": "on main"}))
     own = last_event(kit)
     kit.git("merge", "-q", "--no-edit", "side")
     kit.project.add("after")
 
-    assert titles_at(kit, beside) == {"first", "second", "on the side"}
-    assert titles_at(kit, own["event_id"]) == {"first", "second", "on main"}
-    assert titles_at(kit, own["timestamp"]) == {"first", "second", "on main"}
-    assert titles_at(kit, "now") == {"first", "second", "on the side", "on main", "after"}
-    assert len(kit.project.log().events) == len({event["event_id"] for event in kit.project.log().events})
+    assert titles_at(kit, beside) == {"on the side", "second"}
+    assert titles_at(kit, own["event_id"]) == {"first", "on main"}
+    assert titles_at(kit, own["timestamp"]) == {"first", "on main"}
+    assert titles_at(kit, "now") == {"on the side", "on main", "after"}
+    events = kit.project.log().events
+    assert len(events) == len({event["event_id"] for event in events}) == 7
+    [merged] = [event for event in events if event["event_type"] == "merged"]
+    joined = kit.project.heads_joined(merged)
+    assert {event["event_id"] for event in joined} == {beside, own["event_id"]}
 
 
 @pytest.mark.parametrize("way", ["reset", "rebase", "squash", "gc"])
