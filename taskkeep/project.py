@@ -534,14 +534,16 @@ class Project:
         except BacklogUnreadable:
             return History(self.root).last().backlog().find(name)
 
-    def heads_joined(self, event: Event) -> Sequence[Event]:
-        """Return the last events of the branches that a `merged` event joined, as far as the log has them."""
+    def heads_joined(self, events: Sequence[Event]) -> Mapping[str, Event]:
+        """Return by hash the last events of the branches that the `merged` ones of *events* joined, as far as the
+        log has them."""
         import json
 
         from taskkeep.store.history import log_rows
 
-        ends = tuple(b'"hash":"%s"}' % head.encode() for head in event["details"].get("heads", ()))
-        return [json.loads(row) for row in log_rows(self.root)[0] if ends and row.endswith(ends)]
+        ends = {b'%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
+        found = [json.loads(row) for row in log_rows(self.root)[0] if row[-66:] in ends] if ends else []
+        return {event["hash"]: event for event in found}
 
     def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
         """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
