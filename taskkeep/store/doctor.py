@@ -7,8 +7,9 @@ import re
 from typing import TYPE_CHECKING
 
 from taskkeep.errors import BacklogLocked, NoIdentity, TaskkeepError
-from taskkeep.store import driver, log
+from taskkeep.store import backups, driver, log
 from taskkeep.store.commit import refuse_obstacles, token_of
+from taskkeep.store.config import load_config
 from taskkeep.store.git import OLDEST, repository_of, run
 from taskkeep.store.history import History
 from taskkeep.store.lock import writer_lock
@@ -16,6 +17,7 @@ from taskkeep.store.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.pack import KEPT, pack_old
 from taskkeep.store.save import Options, Writer, writing
 from taskkeep.store.setup import BLOCK
+from taskkeep.store.surroundings import now_text
 from taskkeep.store.verify import Findings, Verdict
 
 if TYPE_CHECKING:
@@ -59,6 +61,7 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
         "backups": _size(root.backups),
         "cache": _size(root.cache) + _size(root.joined),
     }
+    checked["advice"] = _advice(root, checked)
     _check_growth(checked, findings)
     return Verdict(not findings.list, findings.list, checked)
 
@@ -103,6 +106,29 @@ def _repack(repository: Repository) -> str:
         return f"could not repack: {answer.trouble}"
     left, after = _loose(repository.common)
     return f"repacked {before - left} loose objects, {(size - after) >> 10} KiB"
+
+
+def _advice(root: Root, checked: dict[str, object]) -> list[str]:
+    """What would make the past smaller, or explains what lies in local/."""
+    said = []
+    files = len(log.list_files(root))
+    if files > 2 * KEPT:
+        said.append(f"the log has {files} files: 'taskkeep doctor --fix' packs the old ones into one")
+    if isinstance(count := checked.get("loose_objects"), int) and count > WORTH_PACKING:
+        said.append(f"git keeps {count} loose objects: 'taskkeep doctor --fix' packs them")
+    there = backups.found(root)
+    if there:
+        config = load_config(root)
+        gone = backups.surplus(there, backups.Ledger(root, None).by_hand, config, now_text())
+        rule = f"all of {config['backups.hours']} hours, one a day for {config['backups.days']} days"
+        told = f"backups: {len(there)}, the oldest of {there[0].time[:16]}Z; kept are {rule}"
+        more = f"; 'taskkeep backups prune' would remove {len(gone)}" if gone else ""
+        said.append(told + more)
+    for name, what in (("damaged", "files that were replaced"), ("edits", "edits that were refused")):
+        folder = os.path.join(root.local, name)
+        if kept := (os.listdir(folder) if os.path.isdir(folder) else []):
+            said.append(f".taskkeep/local/{name} keeps {len(kept)} {what}, {_size(folder)} bytes: yours to delete")
+    return said
 
 
 def _check_growth(checked: dict[str, object], findings: Findings) -> None:
