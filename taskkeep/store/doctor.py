@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import BacklogLocked, NoIdentity, TaskkeepError
+from taskkeep.errors import BacklogLocked, ConfigInvalid, NoIdentity, TaskkeepError
 from taskkeep.store import backups, driver, log
 from taskkeep.store.commit import refuse_obstacles, token_of
 from taskkeep.store.config import load_config
@@ -108,6 +108,13 @@ def _repack(repository: Repository) -> str:
     return f"repacked {before - left} loose objects, {(size - after) >> 10} KiB"
 
 
+def _config(root: Root) -> dict[str, Any] | None:
+    try:
+        return load_config(root)
+    except ConfigInvalid:
+        return None  # verify names it
+
+
 def _advice(root: Root, checked: dict[str, object]) -> list[str]:
     """What would make the past smaller, or explains what lies in local/."""
     said = []
@@ -117,8 +124,8 @@ def _advice(root: Root, checked: dict[str, object]) -> list[str]:
     if isinstance(count := checked.get("loose_objects"), int) and count > WORTH_PACKING:
         said.append(f"git keeps {count} loose objects: 'taskkeep doctor --fix' packs them")
     there = backups.found(root)
-    if there:
-        config = load_config(root)
+    config = _config(root)
+    if there and config is not None:
         gone = backups.surplus(there, backups.Ledger(root, None).by_hand, config, now_text())
         rule = f"all of {config['backups.hours']} hours, one a day for {config['backups.days']} days"
         told = f"backups: {len(there)}, the oldest of {there[0].time[:16]}Z; kept are {rule}"
