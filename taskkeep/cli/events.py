@@ -42,13 +42,18 @@ def event_lines(event: Mapping[str, Any], screen: Screen | None, *, full: bool =
     return "\n".join(lines) + "\n"
 
 
-def merge_lines(event: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]]) -> str:
+def merge_lines(event: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]], screen: Screen | None) -> str:
     """What a merge joined, of the events *heads* by hash, and what it kept where both sides had changed a field."""
     lines = []
     for head in (heads[name] for name in event["details"].get("heads", ()) if name in heads):
         what = head["event_type"].removeprefix("task_").replace("_", " ")
-        said = " ".join(shown(word) for word in (head["timestamp"], head["actor"], what, head["task_id"] or ""))
-        lines.append(f"  joins {said.rstrip()} ({head['event_id'][:8]})\n")
+        when = head["timestamp"]
+        if screen is not None:
+            from taskkeep.cli.screen import local
+
+            when = local(when)
+        said = " ".join(shown(word) for word in (when, head["actor"], what, head["task_id"] or ""))
+        lines.append(f"  joins {said.rstrip()} ({head['event_id'][:SHORT]})\n")
     for choice in event["details"].get("choices", ()):
         field = choice["field"] or "task"
         value = "deleted" if choice["field"] is None and choice["to"] is None else _value(choice["to"], VALUE_MOST)

@@ -152,7 +152,7 @@ def test_an_event_shows_its_own_past_and_not_what_came_beside_it(kit: Any) -> No
     events = kit.project.log().events
     assert len(events) == len({event["event_id"] for event in events}) == 7
     [merged] = [event for event in events if event["event_type"] == "merged"]
-    joined = kit.project.heads_joined(merged)
+    joined = kit.project.heads_joined([merged]).values()
     assert {event["event_id"] for event in joined} == {beside, own["event_id"]}
 
 

@@ -68,7 +68,7 @@ def log(
     for event in page.events:
         lines.append(event_lines(event, call.output.screen, full=full))
         if event["event_type"] == "merged":
-            lines.append(merge_lines(event, heads))
+            lines.append(merge_lines(event, heads, call.output.screen))
     call.output.text("".join(lines))
     if len(page.events) < page.total:
         call.output.notice(f"… {page.total - len(page.events)} older: --limit 0 for all")
