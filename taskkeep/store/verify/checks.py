@@ -40,6 +40,7 @@ class Judged:
     def __init__(self, tree: Tree, findings: Findings) -> None:
         self.tree, self.findings = tree, findings
         self.tasks: dict[str, list[Task] | None] = {}
+        self.written: set[str] = set()  # files that are, byte for byte, the text of their tasks as they stand
         self.live: dict[str, Task] = {}
         self.archived: dict[str, Task] = {}
         self.sound = False  # shaped, every id once
@@ -57,7 +58,7 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
     secrets that are let pass."""
     judged = Judged(tree, findings)
     for name in (BACKLOG, ARCHIVE):
-        judged.tasks[name] = _parse(tree, name, findings)
+        judged.tasks[name] = _parse(judged, name)
     shaped = [_check_shape(judged, name) for name in (BACKLOG, ARCHIVE)]
     judged.sound = all(shaped)
     judged.live, judged.archived = (
@@ -68,7 +69,7 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
     if judged.sound:
         _check_graph(judged)
     _check_log(tree, findings)
-    if tree.log.sound and tree.log.events:
+    if tree.log.sound and tree.log.hashes:
         _check_replay(judged)
     if not judged.replayed:  # bytes that replay gives are canonical
         _check_canonical(judged)
@@ -87,9 +88,14 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
 # -- the files ---------------------------------------------------------------------------------
 
 
-def _parse(tree: Tree, name: str, findings: Findings) -> list[Task] | None:
+def _parse(judged: Judged, name: str) -> list[Task] | None:
+    tree, findings = judged.tree, judged.findings
     try:
-        return text.parse(tree.data(name), name, only_known=True)
+        data = tree.data(name)
+        if (tasks := text.parse_written(data)) is not None:
+            judged.written.add(name)
+            return tasks
+        return text.parse(data, name, only_known=True)
     except FileNotFoundError:
         if name == ARCHIVE:
             return []
@@ -245,11 +251,19 @@ def _agrees(judged: Judged, replay: Replay, expected: Mapping[str, Task], moved:
     if last["after"] != tree.sha(BACKLOG) or archive_after(last) != tree.sha(ARCHIVE):
         return False
     ordered = sorted(expected.values(), key=lambda task: str(task["id"]))
-    if text.dump(task for task in ordered if task["uid"] not in moved) != tree.data(BACKLOG):
+    if not _is_text(judged, BACKLOG, [task for task in ordered if task["uid"] not in moved]):
         return False
     if not moved and ARCHIVE not in tree.files:
         return True
-    return ARCHIVE in tree.files and text.dump(t for t in ordered if t["uid"] in moved) == tree.data(ARCHIVE)
+    return ARCHIVE in tree.files and _is_text(judged, ARCHIVE, [task for task in ordered if task["uid"] in moved])
+
+
+def _is_text(judged: Judged, name: str, wanted: list[Task]) -> bool:
+    """Is the file, byte for byte, the canonical text of these tasks?"""
+    if name in judged.written:
+        there = judged.tasks[name] or []
+        return len(there) == len(wanted) and all(map(text.is_same_text, there, wanted))
+    return text.dump(wanted) == judged.tree.data(name)
 
 
 def _allows(judged: Judged, replay: Replay) -> bool:

@@ -92,7 +92,7 @@ def _judge(tree: Tree, olds: list[Tree], whole: bool) -> Findings:
     if not whole and len(olds) == 1 and olds[0].exists and _is_plain(olds[0], tree, findings):
         return findings
     findings = Findings()
-    judged = judge(tree, findings, allowed=secrets.allowed_in(tree.log.events))
+    judged = judge(tree, findings, allowed=secrets.allowed_in(tree.log.loose))
     for old in olds:
         between.compare(old, judged, findings)
     return findings
@@ -113,7 +113,7 @@ def _is_plain(old: Tree, tree: Tree, findings: Findings) -> bool:
     judged.live = {task["id"]: task for task in tree.loose_tasks.values()}
     between.compare(old, judged, findings)
     before = old.loose_tasks or {}
-    made = {event["uid"] for event in tree.log.events if event["event_type"] == "task_created"}
+    made = {event["uid"] for event in tree.log.loose if event["event_type"] == "task_created"}
     return not findings.list and all(uid in made for uid in tree.loose_tasks if uid not in before)
 
 
