@@ -503,7 +503,6 @@ OF_THE_BASE = {
     "the_configuration_is_changed_by_one_byte",
     "an_exception_for_a_secret_is_brought_along",
     "an_exception_of_the_pull_request_does_not_count",
-    "a_second_log_stands_beside_the_old_one",
 }
 
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.verify.findings import Findings
+    from taskkeep.store.verify.findings import Findings, Progress
     from taskkeep.store.verify.trees import Tree
 
 ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
@@ -53,12 +53,29 @@ class Judged:
         return {task["uid"]: task for task in (*self.archived.values(), *self.live.values())}
 
 
-def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, allowed: Collection[str] = ()) -> Judged:
+STEPS = ("files", "tasks", "links", "log", "replay", "texts")
+
+
+def judge(
+    tree: Tree,
+    findings: Findings,
+    *,
+    narrowed_by: Tree | None = None,
+    allowed: Collection[str] = (),
+    progress: Progress | None = None,
+) -> Judged:
     """Check one tree. *narrowed_by*: whose configuration narrows the schema; *allowed*: fingerprints of
     secrets that are let pass."""
+
+    def step(what: str) -> None:
+        if progress is not None:
+            progress(STEPS.index(what), len(STEPS), what)
+
     judged = Judged(tree, findings)
+    step("files")
     for name in (BACKLOG, ARCHIVE):
         judged.tasks[name] = _parse(judged, name)
+    step("tasks")
     shaped = [_check_shape(judged, name) for name in (BACKLOG, ARCHIVE)]
     judged.sound = all(shaped)
     judged.live, judged.archived = (
@@ -66,9 +83,12 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
         for name in (BACKLOG, ARCHIVE)
     )
     judged.archived = {task_id: task for task_id, task in judged.archived.items() if task_id not in judged.live}
+    step("links")
     if judged.sound:
         _check_graph(judged)
+    step("log")
     _check_log(tree, findings)
+    step("replay")
     if tree.log.sound and tree.log.hashes:
         _check_replay(judged)
     if not judged.replayed:  # bytes that replay gives are canonical
@@ -77,6 +97,7 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
             judged.consistent = _allows(judged, judged.replay)
     if judged.replay is not None:
         _check_missing(judged, judged.replay)
+    step("texts")
     narrowing = _check_config(tree, findings, narrowed_by)
     if narrowing is not None and judged.sound:
         _check_narrowed(judged, narrowing)

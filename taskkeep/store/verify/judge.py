@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from taskkeep.backlog.events import Event
     from taskkeep.store.git import Repository
     from taskkeep.store.layout import Root
-    from taskkeep.store.verify.findings import Verdict
+    from taskkeep.store.verify.findings import Progress, Verdict
 
 _HEX = frozenset("0123456789abcdef")
 UNSHALLOW = "Run 'git fetch --unshallow' (in Actions: 'fetch-depth: 0' of actions/checkout), then again."
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
     only: Collection[str] = ()
     skip: Collection[str] = ()
     index_file: str | None = None  # a hook's own index file
-    progress: Callable[[int, int], None] | None = None
+    progress: Progress | None = None
 
 
 class Where(NamedTuple):
@@ -111,8 +111,10 @@ class Judgement:
 
             head = self.commit(asked.head or "HEAD", "--head")
             refuse_shallow(self.git, [head])
-            walk(self, head, self.findings, asked.progress)
-            judged = self.judge_head(self.tree(head, "HEAD"))
+            own = Findings()
+            judged = self.judge_head(self.tree(head, "HEAD"), own)
+            walk(self, head, judged, self.findings)
+            self.findings.list += own.list
         elif asked.staged:
             judged = self._run_staged()
         elif asked.base is not None:
@@ -149,7 +151,13 @@ class Judgement:
         if not tree.exists:
             return Judged(tree, found)
         exceptions = [event for old in olds for event in old.log.loose] if olds else tree.log.loose
-        return judge(tree, found, narrowed_by=olds[0] if olds else None, allowed=secrets.allowed_in(exceptions))
+        return judge(
+            tree,
+            found,
+            narrowed_by=olds[0] if olds else None,
+            allowed=secrets.allowed_in(exceptions),
+            progress=self.asked.progress,
+        )
 
     def _run_working_tree(self) -> Judged:
         """The working tree, held against HEAD where there is one."""
