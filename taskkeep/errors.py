@@ -168,6 +168,29 @@ class CriterionNotFound(NotFound):
         )
 
 
+class NothingReady(NotFound):
+    """No task can be claimed now."""
+
+    code = "nothing_ready"
+
+    def __init__(self, *, open: int, claimed: int, waiting: int, filtered: int, next_end: str | None) -> None:
+        if filtered:
+            hint = f"{filtered} ready in all: ask with fewer filters, or see 'taskkeep ready'."
+        elif next_end:
+            hint = f"{claimed} of {open} open tasks are claimed; the first claim ends {next_end}."
+        else:
+            hint = f"{open} open, {waiting} of them wait for others; see 'taskkeep list'."
+        super().__init__(
+            "nothing is ready to be claimed",
+            hint=hint,
+            open=open,
+            claimed=claimed,
+            waiting=waiting,
+            ready=filtered,
+            next_end=next_end,
+        )
+
+
 # -- invalid -----------------------------------------------------------------------------
 
 
@@ -198,6 +221,8 @@ class UnknownField(Invalid):
 
 class BacklogUnreadable(Invalid):
     """backlog.json holds what no reader can take; *code* says what it is."""
+
+    codes = ("conflict_marker", "duplicate_id", "duplicate_key", "schema", "unreadable")
 
     def __init__(self, code: str, message: str, *, hint: str = "", line: int | None = None, **details: Any) -> None:
         super().__init__(
@@ -346,12 +371,14 @@ class StaleEtag(Refused):
 
     code = "stale_etag"
 
-    def __init__(self, task_id: str, task: Mapping[str, Any], etag: str) -> None:
+    def __init__(self, task_id: str, task: Mapping[str, Any], etag: str, given: str | None = None) -> None:
         super().__init__(
             f"{task_id} has changed since you read it",
             hint="Look at details.task, decide again, and pass its etag.",
             task_id=task_id,
             task={**task, "etag": etag},
+            given=given,
+            differs=None,
         )
 
 
@@ -367,6 +394,39 @@ class ClaimHeld(Refused):
             task_id=task_id,
             claimed_by=holder,
             claimed_until=until,
+        )
+
+
+class StaleClaim(Refused):
+    """The number of a claim that is not the task's last: somebody else was given it since, under whatever name."""
+
+    code = "stale_claim"
+
+    def __init__(self, task_id: str, given: int, last: int, holder: str | None, until: str | None) -> None:
+        now = f"; {holder} has claim {last} until {until}" if holder else f"; its last claim was {last}" if last else ""
+        what = f"is no longer claim {given}" if given < last else f"was never given claim {given}"
+        super().__init__(
+            f"{task_id} {what}{now}",
+            hint="Leave this task alone; take another with 'taskkeep claim'.",
+            task_id=task_id,
+            claim=given,
+            last=last,
+            claimed_by=holder,
+            claimed_until=until,
+        )
+
+
+class TaskFinished(Refused):
+    """A task that is done or cancelled is not claimed."""
+
+    code = "task_finished"
+
+    def __init__(self, task_id: str, status: str) -> None:
+        super().__init__(
+            f"{task_id} is {status}",
+            hint="Take another, or put it back to do with 'taskkeep reopen'.",
+            task_id=task_id,
+            status=status,
         )
 
 

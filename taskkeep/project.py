@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
     from taskkeep.store.history import Moment, Point
+    from taskkeep.store.recent import Request
     from taskkeep.store.restoring import Restoring, Undoing
     from taskkeep.store.save import Context, Options, Outcome, Writer
     from taskkeep.store.verify import Verdict
@@ -41,8 +42,21 @@ class Saved(NamedTuple):
     dry_run: bool = False
     replayed: bool = False
     report: Report | None = None
+    claim: int | None = None
+    results: list[dict[str, Any]] | None = None
     at: Point | None = None  # restore: what WHEN was taken for
     difference: Difference | None = None  # what a restore, an undo or a rewritten file changed
+
+
+class Primer(NamedTuple):
+    """What a worker needs to know at its start; *counts* by status, *claims* with their numbers (0: unknown)."""
+
+    now: str
+    actor: str
+    counts: dict[str, int]
+    claims: list[tuple[Task, int]]
+    ready: Page
+    recent: list[Request]
 
 
 class LogPage(NamedTuple):
@@ -153,6 +167,20 @@ def schema_text() -> str:
     from taskkeep.store.schemas import schema_text as read_schema
 
     return read_schema("backlog.schema.json").decode()
+
+
+def answer_schemas() -> Sequence[str]:
+    """The names of the shapes that answers have."""
+    from taskkeep.store.schemas import answer_names
+
+    return answer_names()
+
+
+def answer_schema(name: str) -> dict[str, Any]:
+    """The JSON Schema of one shape, whole."""
+    from taskkeep.store.schemas import answer_schema as read_schema
+
+    return read_schema(name)
 
 
 def _options(values: Mapping[str, Any]) -> Options:
@@ -344,6 +372,42 @@ class Project:
             "hand_edit": is_hand_edited(self.root, backlog),
         }
 
+    def prime(self, *, ready: int = 3, recent: int = 5) -> Primer:
+        """Return what a worker needs at its start: counts, its claims, what to do next, what others did."""
+        from taskkeep.backlog.outline import ready_stubs
+        from taskkeep.backlog.query import Query
+        from taskkeep.backlog.query import ready as best_of
+        from taskkeep.store import outline
+        from taskkeep.store.recent import recent_requests
+
+        data, file, trusted = self._bytes()
+        alone = trusted and not os.path.lexists(self.root.archive)
+        rows = outline.rows_of(self.root, file) if alone else None
+        backlog = self._backlog(data, trusted) if rows is None else Backlog(ready_stubs(rows))
+        actor, counts = self.actor(), dict[str, int]()
+        for task in backlog.tasks.values():
+            counts[task["status"]] = counts.get(task["status"], 0) + 1
+        now = _now()
+        page = best_of(backlog, Query(limit=ready), now=now)
+        claimed = [task["id"] for task in backlog.tasks.values() if task.get("claimed_by") == actor]
+        full = backlog.tasks
+        if rows is not None:
+            full = text.find_tasks(data, [*claimed, *(task["id"] for task in page.tasks)])
+        numbers: Mapping[str, int] = {}
+        if claimed:
+            from taskkeep.store import log
+
+            numbers = log.claims(self.root)
+        self._alive = backlog
+        return Primer(
+            now,
+            actor,
+            counts,
+            [(full[task_id], numbers.get(full[task_id]["uid"], 0)) for task_id in claimed],
+            page._replace(tasks=[full[task["id"]] for task in page.tasks]),
+            recent_requests(self.root, recent, but=actor),
+        )
+
     def log(
         self,
         ids: Sequence[str] = (),
@@ -498,7 +562,7 @@ class Project:
         from taskkeep.store.save import writing
 
         asked = _options(options)
-        asked.digest = _digest(what, arguments, asked)
+        asked.request = [what, arguments]
         with writing(self.root, asked, kind=kind) as writer:
             outcome = writer.save(change, source=source)
             if (mend := getattr(writer, "mend", None)) is not None:
@@ -516,13 +580,10 @@ class Project:
     ) -> Saved:
         """Apply *change* to each of the tasks named, as one request."""
         named: list[str] = []
-        if_match = options.get("if_match")
 
         def all_of_them(backlog: Backlog, context: Context) -> Backlog:
-            from taskkeep.store.save import check_if_match
-
             named[:] = list(dict.fromkeys(backlog.resolve(task_id) for task_id in ids))
-            check_if_match(backlog, named, if_match)
+            context.expect(backlog, named)
             for task_id in named:
                 backlog = change(backlog, task_id, context)
             return backlog
@@ -548,8 +609,8 @@ class Project:
         from taskkeep.backlog.changes import add_task
 
         drawn: list[str] = []
-        if options.get("if_match") is not None:
-            raise Usage("a new task has no etag to match", hint="Leave --if-match out.")
+        if options.get("if_match") is not None or options.get("claim") is not None:
+            raise Usage("a new task has neither etag nor claim yet", hint="Leave --if-match and --claim out.")
 
         def change(backlog: Backlog, context: Context) -> Backlog:
             drawn.append(context.new_id())
@@ -631,6 +692,86 @@ class Project:
         """Set tasks to todo."""
         return self._set_status("reopen", ids, "todo", force, options)
 
+    def claim(
+        self, task_id: str | None = None, *, lease: str = "30m", query: Query | None = None, **options: Any
+    ) -> Saved:
+        """Take a task, or without *task_id* the best ready one that *query* lets through, for the actor alone.
+
+        The answer's ``claim`` is a number that grows with each grant of the task. Claiming it again
+        while the lease runs extends it and keeps the number.
+
+        Raises NothingReady, ClaimHeld, TaskFinished, InvalidField for a lease.
+        """
+        from taskkeep.backlog.claims import best_ready, claim_task, read_lease
+        from taskkeep.backlog.query import Query
+
+        seconds, asked, today = read_lease(lease), query or Query(), _today()
+        if task_id is None and (options.get("if_match") is not None or options.get("claim") is not None):
+            raise Usage("--if-match and --claim go with a task that is named", hint="Name it, or leave them out.")
+        named: list[str] = []
+
+        def change(backlog: Backlog, context: Context) -> Backlog:
+            if task_id is None:
+                name = best_ready(backlog, asked, now=context.now, actor=context.actor, today=today)
+            else:
+                name = backlog.resolve(task_id)
+                context.expect(backlog, [name])
+            named[:] = [name]
+            return claim_task(backlog, name, ledger=context.claims, lease=seconds, now=context.now, actor=context.actor)
+
+        outcome = self._save("claim", [task_id, seconds, list(asked)], change, options)
+        if outcome.replayed:
+            named[:] = _touched(outcome)[-1:]
+        saved = _saved(outcome, named, new=named[0])
+        return saved._replace(claim=next(iter(outcome.claims.values())))
+
+    def release(self, ids: Sequence[str], *, force: bool = False, **options: Any) -> Saved:
+        """Give claims back, and the tasks with them: to do again. Raises ClaimHeld for another's, but with *force*."""
+        from taskkeep.backlog.claims import release_task
+
+        return self._change_each(
+            "release", ids, lambda b, i, c: release_task(b, i, now=c.now, actor=c.actor, force=force), options, force
+        )
+
+    def batch(self, operations: bytes | Sequence[Mapping[str, Any]], **options: Any) -> Saved:
+        """Carry out operations in order, all or none: JSON objects, or the bytes of a file with one a line.
+
+        ``results`` has ``line op id`` for each. Raises what the first one that fails raises, with its
+        ``line`` in the details, and InputInvalid.
+        """
+        from taskkeep.backlog.batch import Batch, at_line, line_of
+        from taskkeep.errors import TaskkeepError
+
+        read_all = text.read_lines(operations) if isinstance(operations, bytes) else list(enumerate(operations, 1))
+        asked, today = _options(options), _today()
+        batches: list[Batch] = []
+
+        def change(backlog: Backlog, context: Context) -> Backlog:
+            batch = Batch(
+                backlog,
+                new_id=context.new_id,
+                new_uid=context.new_uid,
+                now=context.now,
+                actor=context.actor,
+                today=today,
+                why=asked.why,
+                claims=context.claims,
+            )
+            batches[:] = [batch]
+            after = batch.run(read_all)
+            context.results, context.whys = batch.results, batch.whys
+            return after
+
+        try:
+            outcome = self._save("batch", read_all, change, options)
+        except TaskkeepError as error:
+            line = line_of(error, batches[0].lines) if batches else None
+            if line is not None:
+                at_line(error, line)
+            raise
+        touched = _touched(outcome) if outcome.replayed else sorted(batches[0].lines)
+        return _saved(outcome, touched)._replace(results=outcome.results)
+
     def note(self, task_id: str, text: str, **options: Any) -> Saved:
         """Append a note to a task; free even while another holds a claim."""
         from taskkeep.backlog.changes import add_note
@@ -645,13 +786,10 @@ class Project:
 
         if not (options.get("why") or "").strip():
             raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
-        if_match = options.get("if_match")
 
         def change(backlog: Backlog, context: Context) -> Backlog:
-            from taskkeep.store.save import check_if_match
-
             named = [backlog.resolve(task_id) for task_id in ids]
-            check_if_match(backlog, named, if_match)
+            context.expect(backlog, named)
             return delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
 
         outcome = self._save("delete", [list(ids), unlink, force], change, options)
@@ -677,7 +815,7 @@ class Project:
             reports[:] = [report]
             return after if after.tasks != backlog.tasks else backlog
 
-        outcome = self._save("import", [plan.report.source, len(plan.drafts)], change, options, source="import")
+        outcome = self._save("import", [plan.report.source, plan.drafts], change, options, source="import")
         new = [i for i, task in outcome.backlog.tasks.items() if before and before[0].tasks.get(i) is not task]
         return _saved(outcome, new, report=reports[0] if reports else plan.report)
 
@@ -748,7 +886,7 @@ class Project:
         from taskkeep.store.save import check_if_match, writing
 
         asked = _options(options)
-        asked.digest = _digest("adopt", [base, sorted(allow_delete), sorted(allow_revert)], asked)
+        asked.request = ["adopt", [base, sorted(allow_delete), sorted(allow_revert)]]
         with writing(self.root, asked) as writer:
             check_if_match(Backlog({}), (), asked.if_match)
             outcome, difference, brought = adopt(writer, base=base, delete=allow_delete, revert=allow_revert)
@@ -900,7 +1038,7 @@ class Project:
         return os.path.join(self.root.local, "edits", f"{task_id}.md")
 
 
-_OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "source", "allow_secret")
+_OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "claim", "source", "allow_secret")
 
 
 def _rewritten(outcome: Outcome, difference: Difference | None) -> Saved:
@@ -908,17 +1046,6 @@ def _rewritten(outcome: Outcome, difference: Difference | None) -> Saved:
     if difference is not None:
         ids = [task["id"] for task in difference.added] + [one.task_id for one in difference.changed]
     return _saved(outcome, sorted(ids))._replace(difference=difference)
-
-
-def _digest(what: str, arguments: Any, asked: Options) -> str | None:
-    """What tells a request with a key from another one with that key; None where it has none."""
-    if asked.key is None:
-        return None
-    import json
-    from hashlib import sha256
-
-    values = [what, arguments, asked.actor, asked.why, asked.if_match]
-    return sha256(json.dumps(values, sort_keys=True, default=str).encode()).hexdigest()
 
 
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:

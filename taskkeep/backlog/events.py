@@ -226,14 +226,20 @@ class Chain:
         archive: tuple[str | None, str | None] = (None, None),
         heads: Sequence[str],
         new_id: Any,
+        first: Mapping[str, Any] | None = None,
     ) -> None:
-        """*before*, *after*: sha256 of backlog.json; *archive*: the same two of the archive, None without one."""
+        """*before*, *after*: sha256 of backlog.json; *archive*: the same two of the archive, None without one.
+
+        *first*: further details of the first event, which speak of the request as a whole.
+        """
+        self.first = first or {}
         self.request, self.before, self.after, self.archive = request, before, after, archive
         self.prev = list(heads)
         self.new_id = new_id
         self.events: list[Event] = []
 
-    def add(self, event_type: str, task_id: str | None, uid: str | None, details: Any) -> Event:
+    def add(self, event_type: str, task_id: str | None, uid: str | None, details: Any, *, why: str = "") -> Event:
+        """Add an event; *why* where it has a reason of its own."""
         request = self.request
         event: Event = {
             "v": VERSION,
@@ -244,14 +250,14 @@ class Chain:
             "uid": uid,
             "actor": request.actor,
             "source": request.source,
-            "why": request.why,
+            "why": why or request.why,
         }
         if request.key is not None:
             event["key"] = request.key
             event["request"] = request.digest
         event |= {
             "txn": request.txn,
-            "details": details,
+            "details": details if self.events else {**details, **self.first},
             "before": self.before,
             "after": self.after,
         }

@@ -42,6 +42,7 @@ _NO_HEX = str.maketrans("", "", "0123456789abcdef-")
 _QUICK_TEXT = TEXT_LIMIT // 4  # characters that fit the limit however many bytes each takes
 _TIMES = ("created_at", "updated_at", "started_at", "completed_at", "claimed_until")
 _HUGE = 10**DIGITS_LIMIT
+_QUICK_INT = 1 << 62
 
 
 # -- the quick check -----------------------------------------------------------------------
@@ -199,12 +200,16 @@ def metadata_problem(value: Any) -> str | None:
         for container in level:
             if type(container) is dict:
                 for key in container:
+                    if type(key) is str and len(key) <= _QUICK_TEXT and key.isprintable():
+                        continue
                     if problem := _scalar_problem(key) if type(key) is str else "has a key that is no text":
                         return problem
                 items = container.values()
             else:
                 items = container
             for item in items:
+                if type(item) is int and -_QUICK_INT < item < _QUICK_INT:
+                    continue
                 if type(item) is dict or type(item) is list:
                     deeper.append(item)
                 elif problem := _scalar_problem(item):

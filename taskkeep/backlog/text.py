@@ -7,10 +7,10 @@ import marshal
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import BacklogUnreadable, UnknownField
+from taskkeep.errors import BacklogUnreadable, InputInvalid, UnknownField
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from taskkeep.backlog.task import Task
 
@@ -24,6 +24,8 @@ MAX_DIGITS = 300
 _HEAD = f'{{\n  "$schema": "{SCHEMA_REFERENCE}",\n  "version": {VERSION},\n  "tasks": ['.encode()
 _EMPTY = _HEAD + b"]\n}\n"
 _TAIL = b"\n  ]\n}\n"
+_DIGITS_ALIKE = bytes(ord("0") if chr(byte).isascii() and chr(byte).isdigit() else byte for byte in range(256))
+_LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
 _encode = json.JSONEncoder(ensure_ascii=False).encode
 _quoted = json.encoder.encode_basestring
 
@@ -125,6 +127,29 @@ class _DuplicateKeyError(ValueError):
     pass
 
 
+def read_lines(data: bytes, name: str = "the batch") -> list[tuple[int, Any]]:
+    """The JSON values in *data*, one a line, each with the line's number; blank lines say nothing.
+
+    Raises InputInvalid for the first line that is none.
+    """
+    found = []
+    for number, row in enumerate(data.split(b"\n"), 1):
+        if row.strip():
+            try:
+                found.append((number, loads(row, f"line {number}")))
+            except BacklogUnreadable as error:
+                raise InputInvalid(f"{name}: {error.message}", hint=_line_hint(row), line=number) from None
+    return found
+
+
+def _line_hint(row: bytes) -> str:
+    if row.lstrip().startswith(b"```"):
+        return "Leave out the fences of Markdown."
+    if row.lstrip()[:1] in (b"[", b"{") and len(row.strip()) == 1:
+        return "One whole object a line: no list around them, no line breaks within."
+    return 'Each line is one JSON object, like {"op": "add", "title": "…"}.'
+
+
 def loads(data: bytes, name: str) -> Any:
     """Return the JSON value in *data*: strict UTF-8, no key twice, no number that would change.
 
@@ -151,7 +176,7 @@ def loads(data: bytes, name: str) -> Any:
             object_pairs_hook=_object,
             parse_constant=_constant,
             parse_float=parse_float,
-            parse_int=parse_int,
+            parse_int=_int_reader(data),
         )
     except _DuplicateKeyError as error:
         key = str(error)
@@ -202,6 +227,11 @@ def parse_int(text: str) -> int:
     return int(text)
 
 
+def _int_reader(data: bytes) -> Callable[[str], int] | None:
+    """Asked for each number `parse_int` takes a third of the time where there are a million."""
+    return parse_int if _LONG_NUMBER in data.translate(_DIGITS_ALIKE) else None
+
+
 def parse_float(text: str) -> float:
     """A number that is written back with the same value. Raises ValueError where it would change."""
     if len(text) > MAX_DIGITS + 1:
@@ -225,10 +255,10 @@ def parse(data: bytes, name: str = "backlog.json", *, only_known: bool = False) 
     """
     value = loads(data, name)
     tasks = tasks_of(value, name)
-    if only_known and (unknown := sorted({*value} - {"$schema", "version", "tasks"})):
+    if only_known and (unknown := value.keys() - {"$schema", "version", "tasks"}):
         from taskkeep import __version__
 
-        raise UnknownField(unknown[0][:60], __version__)
+        raise UnknownField(min(unknown)[:60], __version__)
     return tasks
 
 
@@ -238,7 +268,9 @@ def parse_written(data: bytes) -> list[Task] | None:
     Quick, since nobody has to look for keys given twice: dump would have written them once.
     """
     try:
-        value = json.loads(data.decode(), parse_constant=_constant, parse_float=parse_float, parse_int=parse_int)
+        value = json.loads(
+            data.decode(), parse_constant=_constant, parse_float=parse_float, parse_int=_int_reader(data)
+        )
         tasks = tasks_of(value, "it")
         return tasks if dump(tasks) == data else None
     except (BacklogUnreadable, ValueError, KeyError, TypeError, RecursionError):

@@ -74,6 +74,9 @@ class Call:
         why, wait = values.pop("why"), values.pop("wait")
         if wait is not None and not 0 <= wait <= 86_400:
             raise Usage("--wait takes seconds, from 0 to 86400")
+        claim = values.pop("claim")
+        if claim is not None and not 0 < claim < 1 << 53:
+            raise Usage("--claim takes the number that 'taskkeep claim' answered")
         self.saving = {
             "why": None if why is None else self.texts.text(why, "--why"),
             "actor": values.pop("actor"),
@@ -82,6 +85,7 @@ class Call:
             "wait": wait,
             "if_match": values.pop("if_match"),
             "key": values.pop("key"),
+            "claim": claim,
             "allow_secret": values.pop("allow_secret"),
             "source": "cli",
         }

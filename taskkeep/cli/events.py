@@ -84,6 +84,9 @@ def _details(event: Mapping[str, Any], screen: Screen | None, most: int | None) 
     details = event.get("details", {})
     if isinstance(details.get("task"), dict):
         yield _value(details["task"].get("title"), most)
+    for name in ("claim", "claimed_by", "claimed_until"):
+        if name in details:
+            yield f"{name}: {_value(details[name], most)}"
     if "archived" in details:
         yield "moved to the archive" if details["archived"] else "brought back from the archive"
     if "undone" in details:

@@ -174,10 +174,14 @@ class Output:
         A *new* task is its id alone in a pipe.
         """
         if self.is_json:
-            self.json(saved_as_json(saved))
+            # A retry of what made a task finds, where that was deleted since, none.
+            gone = {"task": None} if saved.task is None and (new or saved.claim is not None) else {}
+            self.json({**saved_as_json(saved), **gone})
             return
         self.warnings(saved.warnings)
-        if new and saved.task is not None and self.screen is None:
+        if saved.results is not None and self.screen is None:
+            self.text("".join(f"{row['line']}\t{row['op']}\t{row['id']}{_claim(row)}\n" for row in saved.results))
+        elif new and saved.task is not None and self.screen is None:
             self.text(saved.task["id"])
         elif new or not self.quiet:
             self._saved_lines(saved, said)
@@ -193,10 +197,11 @@ class Output:
     def _saved_lines(self, saved: Saved, said: str) -> None:
         screen = self.screen
         if screen is None:
-            self.rows(saved.tasks, ROW)
+            self.rows(saved.tasks, ROW, _claims(saved))
         else:
             mark = "✓" if saved.changed and not saved.dry_run else "·"
             self.text("".join(screen.saved_line(mark, task) + "\n" for task in saved.tasks))
+            self.text("".join(screen.dim(f"  {line}") + "\n" for line in _claims(saved)))
         if said and saved.changed and not saved.tasks:
             self.text(shown(said))
         if screen is not None and saved.commit:
@@ -340,6 +345,17 @@ def past(moment: Moment | None) -> dict[str, Any]:
 # -- values ------------------------------------------------------------------------------
 
 
+def _claim(row: Mapping[str, Any]) -> str:
+    return f"\tclaim {row['claim']}" if "claim" in row else ""
+
+
+def _claims(saved: Saved) -> list[str]:
+    """What `claim` says beside each task: the number, and until when."""
+    if saved.claim is None:
+        return []
+    return [f"claim {saved.claim} until {task.get('claimed_until', '-')}" for task in saved.tasks]
+
+
 def with_etag(task: Mapping[str, Any]) -> dict[str, Any]:
     from taskkeep.backlog.task import etag
 
@@ -358,6 +374,10 @@ def saved_as_json(saved: Saved) -> dict[str, Any]:
     }
     if saved.task is not None:
         answer["task"] = with_etag(saved.task)
+    if saved.claim is not None:
+        answer["claim"] = saved.claim
+    if saved.results is not None:
+        answer["results"] = saved.results
     if saved.dry_run:
         answer["dry_run"] = True
     if saved.replayed:

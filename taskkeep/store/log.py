@@ -8,9 +8,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from zlib import crc32
 
-from taskkeep.backlog.events import event_hash
+from taskkeep.backlog.events import apply, event_hash
 from taskkeep.backlog.ids import sequence_number
 from taskkeep.backlog.replay import causal_order, heads
+from taskkeep.backlog.task import etag
 from taskkeep.errors import BacklogUnreadable, LogDamaged
 from taskkeep.store.files import FileId, read, replace, write_all
 
@@ -18,10 +19,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskkeep.backlog.events import Event
+    from taskkeep.backlog.task import Task
     from taskkeep.store.layout import Root
 
 RECORD = "log.json"
-RECORD_VERSION = 3
+RECORD_VERSION = 4
 IDS = "ids"
 _CREATED_ID = re.compile(rb'"id": ?"(T[0-9A-HJKMNP-TV-Z]{4,})"')
 
@@ -86,6 +88,22 @@ def read_all(root: Root) -> list[Event]:
     return causal_order(events)
 
 
+def version_with_etag(root: Root, uid: str, wanted: str) -> Task | None:
+    """The version of a task that had this etag, as far as the log tells them one after another. Raises LogDamaged."""
+    version: Task | None = None
+    for event in read_all(root):
+        if event["uid"] != uid:
+            continue
+        details = event["details"]
+        if "task" in details:
+            version = details["task"]
+        elif version is not None and details.get("changes"):
+            version = apply(version, details["changes"], event["timestamp"])
+        if version is not None and etag(version) == wanted:
+            return version
+    return None
+
+
 class LogState:
     """What a writer must know of the log: its heads, what they lead to, the ids and keys it holds."""
 
@@ -93,6 +111,7 @@ class LogState:
         "after",
         "archive",
         "checked_by",
+        "claims",
         "count",
         "heads",
         "highest",
@@ -112,7 +131,15 @@ class LogState:
         self.highest = 0
         self.ids = b"\n"  # every id ever known here, one a line, with a line break before the first
         self.keys: dict[str, str] = {}  # digest of key -> hash of its request's first event
+        self.claims: dict[str, int] = {}  # uid -> number of the task's last claim
         self.joined: list[int] = []
+
+    def learn_claims(self, events: Iterable[Event]) -> None:
+        """Numbers only grow: where two branches gave the same one, the next is above both."""
+        for event in events:
+            number = event["details"].get("claim")
+            if isinstance(number, int) and event["uid"]:
+                self.claims[event["uid"]] = max(number, self.claims.get(event["uid"], 0))
 
     def known(self, task_id: str) -> bool:
         return b"\n%s\n" % task_id.encode() in self.ids
@@ -165,6 +192,7 @@ def load(root: Root) -> LogState:
     for event in events:
         if "key" in event:
             state.keys.setdefault(event["key"], event["hash"])
+    state.learn_claims(events)
     write_joined(root, state, events)
     return state
 
@@ -201,6 +229,15 @@ def own_head(root: Root, found: list[Event]) -> str | None:
                 if path in files:
                     return files[path]
     return old
+
+
+def claims(root: Root) -> dict[str, int]:
+    """The number of each task's last claim, by uid; for readers, who write no record. Raises LogDamaged."""
+    state = vouched(root)
+    if state is None:
+        state = LogState()
+        state.learn_claims(read_all(root))
+    return state.claims
 
 
 def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
@@ -261,7 +298,7 @@ def _load_record(root: Root, mark: str) -> LogState | None:
         state.names, state.heads, state.after = mark, record["heads"], record["after"]
         state.archive, state.checked_by = record["archive"], record["checked_by"]
         state.count, state.highest, state.keys = record["count"], record["highest"], record["keys"]
-        state.joined = record["joined"]
+        state.claims, state.joined = record["claims"], record["joined"]
     except (OSError, KeyError, TypeError, ValueError):
         return None
     return state
@@ -305,6 +342,7 @@ def save_record(root: Root, state: LogState) -> None:
         "count": state.count,
         "highest": state.highest,
         "keys": state.keys,
+        "claims": state.claims,
         "ids": [len(state.ids), crc32(state.ids)],
         "joined": list(FileId.of(os.stat(root.joined))),
     }

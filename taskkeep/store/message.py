@@ -31,7 +31,7 @@ def message(events: Sequence[Event], prefix: str, *, waited: bool = False) -> st
 
 
 def _subject(events: Sequence[Event], prefix: str, waited: bool) -> str:
-    of_tasks = [event for event in events if event["task_id"]]
+    of_tasks = [event for event in events if event["task_id"] and event["event_type"] != "claim_expired"]
     if not events:
         text_ = "save what waited"
     elif len(of_tasks) == 1:
@@ -42,7 +42,10 @@ def _subject(events: Sequence[Event], prefix: str, waited: bool) -> str:
         else:
             status = details["changes"].get("status")
             rest = f"status {status['to']}" if status else ", ".join(details["changes"]) or "touched"
-        text_ = f"{_VERBS.get(event['event_type'], event['event_type'])} {event['task_id']}: {rest}"
+        verb = _VERBS.get(event["event_type"], event["event_type"])
+        if "claim" in details and "claimed_until" in details.get("changes", ()):
+            verb, rest = "claim", f"for {event['actor']}"
+        text_ = f"{verb} {event['task_id']}: {rest}"
     elif of_tasks:
         counts = {verb: sum(event["event_type"] == kind for event in of_tasks) for kind, verb in _VERBS.items()}
         text_ = ", ".join(f"{verb} {count} tasks" for verb, count in counts.items() if count)

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from taskkeep import __version__
 from taskkeep.backlog import secrets, text
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.events import Chain, Request, task_changes
+from taskkeep.backlog.claims import Ledger, check_claim
+from taskkeep.backlog.events import Chain, Request, diff, task_changes
 from taskkeep.backlog.ids import random_id, sequential_id
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.rules import refuse_worse
@@ -21,9 +22,11 @@ from taskkeep.errors import (
     CommitFailed,
     HandEdit,
     KeyReused,
+    OneTaskOnly,
     Outside,
     RepositoryBusy,
     SecretFound,
+    StaleEtag,
     TaskkeepError,
     Usage,
 )
@@ -61,7 +64,10 @@ _HAND_EDIT_HINT = (
 class Options:
     """What a caller may say of a save beside the change itself."""
 
-    __slots__ = ("actor", "allow_secret", "commit", "digest", "dry_run", "if_match", "key", "source", "wait", "why")
+    __slots__ = (
+        "actor", "allow_secret", "claim", "commit", "digest", "dry_run", "if_match", "key", "request", "source",
+        "wait", "why",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -73,12 +79,14 @@ class Options:
         wait: float | None = None,
         if_match: str | None = None,
         key: str | None = None,
+        claim: int | None = None,
         source: str = "api",
         allow_secret: bool = False,
     ) -> None:
         self.why, self.actor, self.dry_run, self.commit = why, actor, dry_run, commit
         self.wait = 10.0 if wait is None else wait
-        self.if_match, self.key, self.source = if_match, key, source
+        self.if_match, self.key, self.claim, self.source = if_match, key, claim, source
+        self.request: Any = None  # command and arguments, which with a key stand for the request
         self.digest: str | None = None
         self.allow_secret = allow_secret
         if why is not None:
@@ -93,11 +101,19 @@ class Options:
 
 
 class Context:
-    """What a pure change is given: the time, the actor and fresh ids."""
+    """What a pure change is given: the time, the actor, fresh ids and the numbers of claims.
+
+    *results*: what a batch says of its lines; kept in the log with a key, so that it can be said again.
+    *whys*: the reasons of single tasks, by id, in place of that of the request.
+    """
 
     def __init__(self, writer: Writer, actor: str, now: str) -> None:
         self._writer = writer
         self.actor, self.now = actor, now
+        self.claims = Ledger(writer.log.claims)
+        self.results: list[dict[str, Any]] | None = None
+        self.whys: Mapping[str, Sequence[str]] = {}
+        self.expected = False
         self._drawn: set[str] = set()
         self._highest = writer.log.highest
 
@@ -118,6 +134,21 @@ class Context:
     def new_uid() -> str:
         return os.urandom(16).hex()
 
+    def expect(self, backlog: Backlog, ids: Sequence[str]) -> None:
+        """Hold the tasks that a command names against --if-match and --claim.
+
+        A change that does not call this has the tasks that it changed held against them.
+
+        Raises StaleEtag, StaleClaim, OneTaskOnly.
+        """
+        self.expected = True
+        options = self._writer.options
+        check_if_match(backlog, ids, options.if_match)
+        if options.claim is not None:
+            if len(ids) != 1:
+                raise OneTaskOnly("--claim goes with one task", hint="Name one task.")
+            check_claim(backlog, ids[0], options.claim, self.claims)
+
     def warn(self, texts: Sequence[str]) -> None:
         """Have something said with the answer."""
         self._writer.warnings += texts
@@ -135,6 +166,8 @@ class Outcome:
         self.warnings: list[str] = []
         self.replayed = False
         self.dry_run = False
+        self.claims: dict[str, int] = {}  # uid -> number that this request gave
+        self.results: list[dict[str, Any]] | None = None
 
 
 class Writer:
@@ -299,14 +332,17 @@ class Writer:
 
             raise with_witnesses(self.root, error) from None
         if options.key is not None and (first := self._replayed(options)):
-            outcome.events, outcome.replayed, outcome.backlog = first, True, before
-            outcome.changed = True
-            outcome.commit = self._commit_of(first[0]["txn"])
-            outcome.warnings = self.warnings
-            return outcome
+            return self._again(first, before, outcome)
         context = Context(self, self.actor(), now_text())
-        after = change(before, context)
+        try:
+            after = change(before, context)
+            if not context.expected:
+                _expect_of_changed(context, before, after, options)
+        except StaleEtag as error:
+            self._explain(error)
+            raise
         outcome.backlog, outcome.warnings = after, self.warnings
+        outcome.claims, outcome.results = context.claims.given, context.results
         others = self.adoption.reformatted(self, after) if self.adoption is not None else []
         joins = self.adoption is not None and len(self.log.heads) > 1
         if after is before and head_event is None and not (others or joins):
@@ -319,7 +355,7 @@ class Writer:
             return outcome
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
         self.warnings += refuse_worse(before, after)
-        self._judge_secrets(before, changed)
+        self._judge_secrets(before, changed, context.whys)
         if narrowing := narrowing_of(self.config):
             pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
             self.warnings += narrowing.refuse_worse(pairs)
@@ -344,13 +380,39 @@ class Writer:
         outcome.events = events
         return outcome
 
-    def _judge_secrets(self, before: Backlog, changed: Sequence[tuple[str, Task, dict[str, Any]]]) -> None:
+    def _again(self, first: list[Event], backlog: Backlog, outcome: Outcome) -> Outcome:
+        """The answer to a request that was carried out before."""
+        outcome.events, outcome.replayed, outcome.backlog = first, True, backlog
+        outcome.changed = True
+        outcome.commit = self._commit_of(first[0]["txn"])
+        if outcome.commit is None and self.repository is not None:
+            outcome.pending = bool(pending.waiting(self.root))
+        granted = [event for event in first if "claim" in event["details"] and event["event_type"] != "claim_expired"]
+        outcome.claims = {event["uid"]: event["details"]["claim"] for event in granted}
+        outcome.results = first[0]["details"].get("results")
+        outcome.warnings = self.warnings
+        return outcome
+
+    def _explain(self, error: StaleEtag) -> None:
+        """Say what differs since the version that the caller had read, where the log knows that one."""
+        task = error.details["task"]
+        old = log.version_with_etag(self.root, task["uid"], error.details["given"])
+        if old is not None:
+            error.details["differs"] = diff(old, {name: value for name, value in task.items() if name != "etag"})
+
+    def _judge_secrets(
+        self,
+        before: Backlog,
+        changed: Sequence[tuple[str, Task, dict[str, Any]]],
+        whys: Mapping[str, Sequence[str]],
+    ) -> None:
         """Refuse new text that holds a secret; with --allow-secret note in the events which were let pass.
 
         Raises SecretFound.
         """
         options = self.options
-        reason = [("the reason", one) for one in secrets.find(options.why or "")]
+        reasons = [options.why or "", *(why for several in whys.values() for why in several)]
+        reason = [("the reason", one) for why in dict.fromkeys(reasons) for one in secrets.find(why)]
         for number, (kind, task, details) in enumerate(changed):
             found = secrets.new_in(before.get(task["id"]), task) if kind != "task_deleted" else []
             if not number:
@@ -364,11 +426,12 @@ class Writer:
                 if not found:
                     continue
                 field, one = found[0]
-                where = field if reason and one is reason[0][1] else f"{task['id']}: {field}"
+                where = field if any(one is told for _, told in reason) else f"{task['id']}: {field}"
                 raise SecretFound(where, one.kind, one.shown, task_id=task["id"], field=field)
             details["allowed_secrets"] = secrets.fingerprints(found)
 
     def _replayed(self, options: Options) -> list[Event] | None:
+        options.digest = request_digest(options, self.actor())
         key = options.key or ""
         if key not in self.log.keys:
             return None
@@ -427,8 +490,10 @@ class Writer:
             digest=options.digest,
         )
         archived = self.archive_sha()
+        results = {"results": context.results} if options.key is not None and context.results else {}
         chain = Chain(
             request,
+            first=results,
             before=self.sha,
             after=digest.hexdigest(),
             archive=(archived, archived if archive is None else sha256(archive).hexdigest()),
@@ -439,8 +504,14 @@ class Writer:
             chain.add("merged", None, None, {"heads": list(self.log.heads), "choices": self.choices})
         if head_event:
             chain.add(head_event[0], None, None, head_event[1])
+        for task, details in context.claims.expired:
+            chain.add("claim_expired", task["id"], task["uid"], details)
+        given = context.claims.given
         for kind, task, details in changed:
-            chain.add(kind, task["id"], task["uid"], details)
+            number = given.get(task["uid"])
+            details = details if number is None else {**details, "claim": number}
+            whys = dict.fromkeys(context.whys.get(task["id"], ()))
+            chain.add(kind, task["id"], task["uid"], details, why="\n".join(whys))
         return chain.events
 
     def commits(self) -> bool:
@@ -557,6 +628,7 @@ class Writer:
             state.archive, state.checked_by = log.archive_after(events[-1]), __version__
             state.count += len(events)
             state.learn_ids(event["task_id"] for event in events if event["task_id"])
+            state.learn_claims(events)
             if self.options.key is not None:
                 state.keys.setdefault(self.options.key, events[0]["hash"])
             log.append_joined(root, state, placement.lines)
@@ -621,10 +693,27 @@ def check_if_match(backlog: Backlog, ids: Sequence[str], wanted: str | None) -> 
     """Raise StaleEtag where the one task named has another etag than *wanted*."""
     if wanted is None:
         return
-    from taskkeep.errors import OneTaskOnly, StaleEtag
-
     if len(ids) != 1:
         raise OneTaskOnly("--if-match goes with one task", hint="Name one task.")
     task = backlog.find(ids[0])
     if etag(task) != wanted:
-        raise StaleEtag(task["id"], task, etag(task))
+        raise StaleEtag(task["id"], task, etag(task), wanted)
+
+
+def _expect_of_changed(context: Context, before: Backlog, after: Backlog, options: Options) -> None:
+    """Hold what a change without names of its own did to tasks against --if-match and --claim."""
+    if options.if_match is None and options.claim is None:
+        return
+    touched = [task["id"] for _, task, _ in task_changes(before, after, context.now) if task["id"] in before]
+    if not touched and after is not before:
+        raise Usage("--if-match and --claim go with a command that names a task", hint="Leave them out.")
+    if touched:
+        context.expect(before, touched)
+
+
+def request_digest(options: Options, actor: str) -> str:
+    """What tells one request from another: command, arguments, input and actor; not how the answer is shown."""
+    import json
+
+    asked = [options.request, actor, options.why, options.if_match, options.claim]
+    return sha256(json.dumps(asked, sort_keys=True, default=str).encode()).hexdigest()

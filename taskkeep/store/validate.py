@@ -36,8 +36,7 @@ def refuse_unknown_fields(tasks: Iterable[Task]) -> None:
 
     for task in tasks:
         if not _known.issuperset(task):
-            field = next(iter(sorted(set(task) - _known)))
-            raise UnknownField(shortened(field), __version__, task_id=task.get("id"))
+            raise UnknownField(shortened(min(set(task) - _known)), __version__, task_id=task.get("id"))
 
 
 def refuse_double_ids(tasks: Sequence[Task], name: str) -> None:
@@ -53,16 +52,16 @@ def task_problem(task: Task, *, unknown_fields: bool = False) -> InvalidField | 
     """Return what is wrong with one task by the schema, None where nothing is."""
     shown = task.get("id")
     task_id = shown if isinstance(shown, str) else None
-    for error in sorted(
-        _validator().iter_errors(task), key=lambda one: (list(map(str, one.absolute_path)), one.message)
-    ):
-        if error.validator == "additionalProperties" and not error.absolute_path:
-            if unknown_fields:
-                continue
-            from taskkeep import __version__
+    if not unknown_fields and not _known.issuperset(task):
+        from taskkeep import __version__
 
-            field = next(iter(sorted(set(task) - _known)))
-            return UnknownField(shortened(field), __version__, task_id=task_id)
+        return UnknownField(shortened(min(set(task) - _known)), __version__, task_id=task_id)
+    known = {field: task[field] for field in FIELDS if field in task}
+    if isinstance(known.get("metadata"), dict):
+        known["metadata"] = {}  # which may be large, and `beyond_schema` judges it by the same rules
+    for error in sorted(
+        _validator().iter_errors(known), key=lambda one: (list(map(str, one.absolute_path)), one.message)
+    ):
         field = str(error.absolute_path[0]) if error.absolute_path else _missing(error)
         return InvalidField(shortened(field), words(error), task_id=task_id)
     if beyond := beyond_schema(task):

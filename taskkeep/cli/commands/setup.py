@@ -1,4 +1,4 @@
-"""init, schema, completion and uninstall: setting up, and taking out again."""
+"""init, completion and uninstall: setting up, and taking out again."""
 
 import os
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from taskkeep.cli.app import Reader, Writer, new_app
 from taskkeep.cli.call import call_of
-from taskkeep.errors import NotFound, Usage
+from taskkeep.errors import Usage
 
 app = new_app()
 
@@ -40,18 +40,6 @@ def init(
     call = call_of(ctx)
     saved = init_project(call.folder, ids=ids, git=git, **call.saving)
     call.output.saved(saved, said=f"made a backlog in {os.path.abspath(call.folder or '.')}")
-
-
-@app.command("schema", cls=Reader, epilog="taskkeep schema backlog")
-def schema(
-    ctx: typer.Context, name: Annotated[str, typer.Argument(metavar="[NAME]", help="backlog")] = "backlog"
-) -> None:
-    """Print a JSON Schema."""
-    from taskkeep.project import schema_text
-
-    if name != "backlog":
-        raise NotFound(f"no schema {name[:40]!r}", hint="There is one: backlog.")
-    call_of(ctx).output.text(schema_text())
 
 
 @app.command("completion", cls=Reader, epilog='eval "$(taskkeep completion bash)"')

@@ -1,0 +1,204 @@
+"""A batch is its operations one after another, and stands or falls as a whole."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from taskkeep.backlog import changes
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.batch import Batch, Draft
+from taskkeep.backlog.claims import Ledger
+from taskkeep.backlog.task import etag
+from taskkeep.errors import InputInvalid, StaleEtag, TaskkeepError
+
+NOW = "2026-11-20T12:00:00.000000Z"
+
+
+def backlog_of(count: int, **fields: Any) -> Backlog:
+    tasks = [
+        changes.new_task(
+            Backlog({}), {"title": f"task {n}", **fields}, task_id=f"T{n:04}", uid=f"{n:032}", now=NOW, actor="ada"
+        )
+        for n in range(count)
+    ]
+    return Backlog.of(tasks)
+
+
+def batch_on(backlog: Backlog) -> Batch:
+    numbers = iter(range(9000, 9999))
+    return Batch(
+        backlog,
+        new_id=lambda: f"T{next(numbers)}",
+        new_uid=lambda: f"{next(numbers):032x}",
+        now=NOW,
+        actor="ada",
+        today="2026-11-20",
+        why=None,
+        claims=Ledger({}),
+    )
+
+
+def run(backlog: Backlog, *operations: Any) -> tuple[Batch, Backlog]:
+    batch = batch_on(backlog)
+    return batch, batch.run(list(enumerate(operations, 1)))
+
+
+def test_later_lines_name_what_earlier_ones_added() -> None:
+    batch, after = run(
+        backlog_of(1),
+        {"op": "add", "title": "a"},
+        {"op": "add", "title": "b", "depends_on": ["$1", "T0000"], "parent": "$1"},
+        {"op": "note", "id": "$2", "text": "$1 is no name in a text"},
+        {"op": "update", "id": "t0000", "depends_on": ["$2"], "labels": ["x"]},
+    )
+    first, second = [row["id"] for row in batch.results[:2]]
+    assert after.tasks[second]["depends_on"] == sorted(["T0000", first])
+    assert after.tasks[second]["parent"] == first
+    assert after.tasks[second]["notes"][0]["text"] == "$1 is no name in a text"
+    assert after.tasks["T0000"]["depends_on"] == [second]
+    assert batch.results == [
+        {"line": 1, "op": "add", "id": first},
+        {"line": 2, "op": "add", "id": second},
+        {"line": 3, "op": "note", "id": second},
+        {"line": 4, "op": "update", "id": "T0000"},
+    ]
+    assert list(after.tasks) == sorted(after.tasks)
+
+
+def test_in_update_null_takes_out_and_a_list_replaces() -> None:
+    before = backlog_of(1, labels=["a", "b"], assignee="ada", role="qa")
+    _, after = run(before, {"op": "update", "id": "T0000", "labels": ["c"], "assignee": None})
+    task = after.tasks["T0000"]
+    assert (task["labels"], task.get("assignee"), task["role"]) == (["c"], None, "qa")
+
+
+@pytest.mark.parametrize("op", ["start", "done", "cancel", "block", "reopen", "close", "finish"])
+def test_done_does_not_ask_for_dependencies(op: str) -> None:
+    """That rule is the command's own."""
+    before = backlog_of(2)
+    before = changes.update_task(before, "T0001", changes.Edit(add={"depends_on": ["T0000"]}), now=NOW, actor="ada")
+    batch, _ = run(before, {"op": op, "id": "T0001"})
+    assert batch.results[0]["id"] == "T0001"
+
+
+def test_claims_give_the_best_ready_task_and_its_number() -> None:
+    before = backlog_of(60)
+    operations = [{"op": "claim"}] * 59 + [{"op": "add", "title": "x", "priority": "critical"}, {"op": "claim"}]
+    batch, after = run(before, *operations)
+    assert batch.results[-1] == {"line": 61, "op": "claim", "id": batch.results[-2]["id"], "claim": 1}
+    assert len({row["id"] for row in batch.results[:59]}) == 59
+    released, _ = run(after, {"op": "release", "id": "T0000"}, {"op": "claim", "id": "T0000"})
+    assert released.results[1]["id"] == "T0000"
+
+
+def test_an_etag_is_that_of_the_task_before_the_batch() -> None:
+    before = backlog_of(1)
+    tag = etag(before.tasks["T0000"])
+    lines = [{"op": "note", "id": "T0000", "text": text, "if_match": tag} for text in "ab"]
+    _, after = run(before, *lines)
+    assert len(after.tasks["T0000"]["notes"]) == 2
+    with pytest.raises(StaleEtag) as refused:
+        run(after, *lines)
+    assert refused.value.details["line"] == 1
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        [],
+        "add",
+        {},
+        {"op": 3},
+        {"op": "ad"},
+        {"op": "add"},
+        {"op": "add", "title": "x", "id": "T0000"},
+        {"op": "add", "title": "x", "depends_on": ["$2"]},
+        {"op": "add", "title": "x", "parent": "$x"},
+        {"op": "add", "title": "x", "colour": "red"},
+        {"op": "done"},
+        {"op": "done", "id": 5},
+        {"op": "done", "id": ["T0000"]},
+        {"op": "done", "id": "T0009"},
+        {"op": "done", "id": "T0000", "status": "done"},
+        {"op": "done", "id": "T0000", "claim": 1},
+        {"op": "done", "id": "T0000", "claim": True},
+        {"op": "done", "id": "T0000", "force": "yes"},
+        {"op": "note", "id": "T0000"},
+        {"op": "note", "id": "T0000", "text": 3},
+        {"op": "delete", "id": "T0000"},
+        {"op": "delete", "id": "T0000", "why": "x", "unlink": 1},
+        {"op": "delete", "id": "T0000", "why": "x\x00"},
+        {"op": "claim", "lease": 30},
+        {"op": "claim", "lease": "soon"},
+        {"op": "claim", "labels": "ci", "id": "T0000"},
+        {"op": "claim", "labels": [1]},
+        {"op": "claim", "mine": "yes"},
+        {"op": "claim", "labels": ["nobody"]},
+        {"op": "update", "id": "T0000", "created_by": "eve"},
+        {"op": "update", "id": "T0000", "title": None},
+    ],
+)
+def test_the_first_line_that_fails_is_named(operation: Any) -> None:
+    with pytest.raises(TaskkeepError) as refused:
+        run(backlog_of(1), {"op": "add", "title": "fine"}, operation, {"op": "nonsense"})
+    assert refused.value.details["line"] == 2
+    assert refused.value.message.startswith("line 2: ")
+
+
+def test_a_misspelt_operation_is_answered_with_the_nearest() -> None:
+    with pytest.raises(InputInvalid) as refused:
+        run(backlog_of(1), {"op": "updaet", "id": "T0000"})
+    assert refused.value.hint == "Did you mean update?"
+
+
+def test_what_comes_to_nothing_changes_nothing() -> None:
+    before = backlog_of(1)
+    _, after = run(before, {"op": "update", "id": "T0000", "title": "task 0"}, {"op": "reopen", "id": "T0000"})
+    assert after is before
+
+
+@settings(max_examples=200)
+@given(st.data())
+def test_a_draft_is_the_plain_way_in_place(data: st.DataObject) -> None:
+    """Whatever follows whatever: changes on a draft give what they give on backlogs."""
+    plain = backlog_of(5)
+    draft: Backlog = Draft(plain)
+    who = {"now": NOW, "actor": "ada"}
+    for number in range(data.draw(st.integers(1, 8))):
+        task_id = data.draw(st.sampled_from(["T0000", "T0001", "T0002", "T9000", "T9001"]))
+        other = data.draw(st.sampled_from(["T0000", "T0003", "T9000"]))
+        kind = data.draw(st.sampled_from(["add", "link", "note", "unlink", "delete"]))
+
+        def step(
+            backlog: Backlog, kind: str = kind, task_id: str = task_id, other: str = other, n: int = number
+        ) -> Any:
+            if kind == "add":
+                if f"T900{n}" in backlog:
+                    return backlog
+                return changes.add_task(backlog, {"title": "x"}, task_id=f"T900{n}", uid=f"{n}" * 32, **who)
+            if kind == "link":
+                edit = changes.Edit(add={"depends_on": [other]})
+                return changes.update_task(backlog, task_id, edit, **who)
+            if kind == "note":
+                return changes.add_note(backlog, task_id, "x", **who)
+            return changes.delete_tasks(backlog, [task_id], unlink=kind == "unlink", **who)
+
+        wanted, found = outcome(step, plain), outcome(step, draft)
+        if isinstance(wanted, Backlog):
+            assert isinstance(found, Draft)
+            assert found.whole().tasks == wanted.tasks
+            plain = wanted
+        else:
+            assert found == wanted
+
+
+def outcome(step: Any, backlog: Backlog) -> Any:
+    """What a step gives, or what it is refused with."""
+    try:
+        return step(backlog)
+    except TaskkeepError as error:
+        return type(error), error.message
