@@ -175,7 +175,7 @@ def kit(bare_kit: Kit) -> Kit:
 
 
 @pytest.fixture(scope="session")
-def seed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A repository as pull requests find it, for the tests of verify: built once, copied for each case."""
     from .seed import make_seed, spread
 
@@ -188,7 +188,7 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         patch.setattr("taskkeep.store.save.random_bits", lambda count: next(drawn))
         folder = tmp_path_factory.mktemp("seed") / "repository"
         make_seed(folder)
-        yield folder
+    return folder
 
 
 @pytest.fixture
