@@ -22,7 +22,7 @@ from taskkeep.store.files import FileId, disk_fault, read
 from taskkeep.store.layout import ARCHIVE, BACKLOG, Root, find_root, is_ours, start_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskkeep.backlog.changes import Edit
     from taskkeep.backlog.difference import Difference
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
     from taskkeep.store.branches import Met
+    from taskkeep.store.edits import FileEdit
+    from taskkeep.store.git import Repository
     from taskkeep.store.history import Moment, Point
     from taskkeep.store.recent import Request
     from taskkeep.store.resolve import OpenConflict
@@ -157,6 +159,13 @@ def _refuse_taken(root: Root) -> None:
                 hint="Take it in with 'taskkeep import' elsewhere.",
             )
         raise AlreadyInitialised("there is a backlog here already", hint="See 'taskkeep status'.")
+
+
+def guard(tool_input: Mapping[str, Any], folder: str | None = None) -> str | None:
+    """Return why what an agent's tool is about to do in *folder* is refused, None where it may go on."""
+    from taskkeep.store.guard import refusal
+
+    return refusal(tool_input, start_folder(folder))
 
 
 def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
@@ -1143,19 +1152,61 @@ class Project:
             return Saved(changed, [], [], made, waits, writer.warnings, dry_run=asked.dry_run)
 
     def uninstall(self) -> Sequence[str]:
-        """Take out of git what init set up, never the backlog; returns what was taken out."""
+        """Take out what was set up in git and for agents, never the backlog; returns what was taken out."""
         from taskkeep.store import driver
         from taskkeep.store.git import repository_of
         from taskkeep.store.setup import uninstall
 
         repository = repository_of(self.root.path)
+        edits = [edit for edit in self._set_up(repository) if edit.action != "unchanged"]
+        self.carry_out(edits)
         try:
             removed = list(uninstall(self.root))
             if repository is not None and driver.take_out(self.root, repository):
                 removed.append(f"the section {driver.SECTION} of git's configuration")
-            return removed
         except OSError as error:
             raise disk_fault("the set-up could not be taken out", error) from error
+        whole = {edit.name for edit in edits if edit.after is None}
+        return removed + [
+            edit.name if edit.name in whole else f"the lines of taskkeep in {edit.name}" for edit in edits
+        ]
+
+    def _set_up(self, repository: Repository | None) -> Iterator[FileEdit]:
+        """What takes out all that stands in files of the user's."""
+        yield from self.agents(remove=True)
+        if repository is not None:
+            yield self.git_hook(remove=True)[0]
+
+    # -- what others find here -----------------------------------------------------------
+
+    def agents(self, names: Sequence[str] = (), *, remove: bool = False) -> Sequence[FileEdit]:
+        """Return what to write for agents of these names (or with *remove* to take out), to be carried out.
+
+        Raises Usage, ForeignFile, DiskFault.
+        """
+        from taskkeep.store.agents import planned
+
+        return planned(self.root, names, remove=remove)
+
+    def known_agents(self) -> Sequence[Mapping[str, Any]]:
+        """Return the agents that can be set up: name, files, and whether they are."""
+        from taskkeep.store.agents import described
+
+        return described(self.root)
+
+    def git_hook(self, *, remove: bool = False) -> tuple[FileEdit, Sequence[str]]:
+        """Return what to write, so that git's hook checks what is staged, and warnings. Raises Outside, ForeignFile."""
+        from taskkeep.store import git_hook
+
+        edit = git_hook.planned(self.root, remove=remove)
+        off = f"{edit.name} may not be executed, so git passes it over: it was left so"
+        return edit, [off] if git_hook.is_off(edit) else []
+
+    def carry_out(self, edits: Sequence[FileEdit]) -> None:
+        """Write what edits say. Raises DiskFault; the ones before the one that failed then stand."""
+        from taskkeep.store.edits import carry_out
+
+        carry_out(edits, self.root.path)
 
     # -- edits that were refused ---------------------------------------------------------
 

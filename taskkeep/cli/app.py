@@ -65,7 +65,9 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "prime": ("prime", "For programs", "Tell an agent what it needs at its start, in few words."),
     "schema": ("schema", "For programs", "Print a JSON Schema, or what every command takes and answers."),
     "completion": ("setup", "For programs", "Print the completion script of a shell."),
-    "uninstall": ("setup", "For programs", "Take out what init set up in git, never the backlog."),
+    "agents": ("agents", "For programs", "Set up what language-model agents read and run here."),
+    "setup": ("setup", "For programs", "Set up a check in git before each commit."),
+    "uninstall": ("setup", "For programs", "Take out what was set up in git and for agents, never the backlog."),
     "demo": ("demo", "For programs", "Show in a temporary folder what taskkeep guards against."),
 }
 

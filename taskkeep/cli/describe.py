@@ -55,6 +55,8 @@ SHAPES: dict[str, str | None] = {
     "prime": "primer",
     "schema": "schema",
     "completion": "completion",
+    "agents": "agents",
+    "setup": "edited",
     "uninstall": "removed",
     "demo": "demo",
 }

@@ -69,6 +69,8 @@ RUNS: dict[str, list[tuple[list[str], bytes]]] = {
     "prime": [([], b""), (["--budget", "100", "-C", "fresh"], b"")],
     "schema": [([], b""), (["saved"], b"")],
     "completion": [(["bash"], b"")],
+    "agents": [([], b""), (["install", "claude", "--dry-run"], b""), (["install", "claude"], b"")],
+    "setup": [(["git-hook"], b""), (["git-hook"], b"")],
     "uninstall": [([], b"")],
     "demo": [([], b"")],
 }
