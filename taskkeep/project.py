@@ -698,6 +698,40 @@ class Project:
             [dict(obj), force],
         )
 
+    def revise(
+        self,
+        task_id: str,
+        fields: Mapping[str, Any],
+        *,
+        note: str | None = None,
+        check: Sequence[int] = (),
+        uncheck: Sequence[int] = (),
+        force: bool = False,
+        **options: Any,
+    ) -> Saved:
+        """Change a task to *fields* as `update_object` does, tick criteria off, append a note: all as one change.
+
+        Status done is set as `finish` does it. Raises what these raise.
+        """
+        from taskkeep.backlog.changes import Edit, add_note, finish_task, merge_object, update_task
+
+        finishing = fields.get("status") == "done"
+        rest = {name: value for name, value in fields.items() if not (finishing and name == "status")}
+        edit = Edit(check=check, uncheck=uncheck)
+
+        def change(backlog: Backlog, name: str, context: Context) -> Backlog:
+            who: dict[str, Any] = {"now": context.now, "actor": context.actor}
+            if note is not None:
+                backlog = add_note(backlog, name, note, **who)
+            if rest:
+                backlog = merge_object(backlog, name, rest, force=force, **who)
+            if edit:
+                backlog = update_task(backlog, name, edit, force=force, **who)
+            return finish_task(backlog, name, force=force, **who) if finishing else backlog
+
+        asked = [dict(fields), note, list(check), list(uncheck), force]
+        return self._change_each("update", [task_id], change, options, asked)
+
     def _set_status(self, what: str, ids: Sequence[str], status: str, force: bool, options: Mapping[str, Any]) -> Saved:
         from taskkeep.backlog.changes import set_status
 
