@@ -1160,7 +1160,7 @@ class Project:
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
         from taskkeep.errors import TaskkeepError
-        from taskkeep.store import pending
+        from taskkeep.store import pack, pending
         from taskkeep.store.save import writing
         from taskkeep.store.standing import saved_files
 
@@ -1172,14 +1172,17 @@ class Project:
                 writer.warnings.append(f"{error.message}; it is left alone")
                 writer.saved = saved_files(self.root, writer.log)
             made = None
-            waits = bool(pending.waiting(self.root))
-            if waits and writer.repository is not None and not asked.dry_run and asked.commit is not False:
+            waits, packing = bool(pending.waiting(self.root)), pack.is_under_way(self.root)
+            if (waits or packing) and writer.repository is not None and not asked.dry_run and asked.commit is not False:
                 from taskkeep.store.commit import refuse_obstacles
 
                 try:
                     refuse_obstacles(writer.repository)
-                    made = pending.commit(writer)
-                    waits = False
+                    if waits:
+                        made = pending.commit(writer)
+                        waits = False
+                    if packing and pack.pack_old(writer):
+                        writer.warnings.append("finished a packing of the log that was cut short")
                 except (OSError, TaskkeepError) as error:
                     writer.warnings.append(f"the commit still waits: {error}")
             changed = made is not None or any("cut short" in warning for warning in writer.warnings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,7 @@ def test_no_other_command_imports_the_sdk(cli: Cli, args: list[str]) -> None:
     assert not loaded(args, cli.folder) & {"mcp", "mcp_types", "pydantic", "anyio"}
 
 
+@pytest.mark.skipif(find_spec("mcp") is None, reason="the extra 'mcp' is not installed")
 def test_it_ends_when_nobody_is_there_any_more(cli: Cli) -> None:
     """With stdin at its end at once: nothing on stdout, exit 0."""
     done = subprocess.run(

@@ -13,6 +13,9 @@ from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
+
+pytest.importorskip("mcp", reason="the extra 'mcp' is not installed")
+
 from mcp import Client, StdioServerParameters
 
 import taskkeep
