@@ -1152,7 +1152,7 @@ class Project:
         except TaskkeepError:
             outline = None  # each says what it holds all the same, only not why it was made
         ledger, found = backups.Ledger(self.root, outline), backups.found(self.root)[::-1]
-        return [backups.described(self.root, one, ledger) for one in steps(found, "reading the backups")]
+        return [backups.described(self.root, one, ledger) for one in steps(found, "backups")]
 
     def make_backup(self, **options: Any) -> tuple[str, bool]:
         """Keep backlog.json as it lies as a snapshot; returns its name, and False where one held the same.
@@ -1185,7 +1185,7 @@ class Project:
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
         from taskkeep.errors import TaskkeepError
-        from taskkeep.store import pending
+        from taskkeep.store import pack, pending
         from taskkeep.store.save import writing
         from taskkeep.store.standing import saved_files
 
@@ -1197,14 +1197,17 @@ class Project:
                 writer.warnings.append(f"{error.message}; it is left alone")
                 writer.saved = saved_files(self.root, writer.log)
             made = None
-            waits = bool(pending.waiting(self.root))
-            if waits and writer.repository is not None and not asked.dry_run and asked.commit is not False:
+            waits, packing = bool(pending.waiting(self.root)), pack.is_under_way(self.root)
+            if (waits or packing) and writer.repository is not None and not asked.dry_run and asked.commit is not False:
                 from taskkeep.store.commit import refuse_obstacles
 
                 try:
                     refuse_obstacles(writer.repository)
-                    made = pending.commit(writer)
-                    waits = False
+                    if waits:
+                        made = pending.commit(writer)
+                        waits = False
+                    if packing and pack.pack_old(writer):
+                        writer.warnings.append("finished a packing of the log that was cut short")
                 except (OSError, TaskkeepError) as error:
                     writer.warnings.append(f"the commit still waits: {error}")
             changed = made is not None or any("cut short" in warning for warning in writer.warnings)

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.query import Page
     from taskkeep.backlog.task import Task
-    from taskkeep.cli.progress import Bar
-    from taskkeep.cli.screen import Screen
+    from taskkeep.cli.screen import Bar, Screen
     from taskkeep.errors import TaskkeepError
     from taskkeep.project import Saved
     from taskkeep.store.history import Moment, Point
@@ -306,12 +305,12 @@ class Output:
             self.notice(note)
 
     def progress(self) -> Bar | None:
-        """Shows on a terminal how far a long walk is; None where nobody would see it."""
+        """A bar on the terminal for what takes long; None where nobody would see it."""
         if self.quiet or self.is_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return None
-        from taskkeep.cli.progress import Bar
+        from taskkeep.cli.screen import Bar
 
-        return Bar()
+        return Bar(write_err)
 
     def _finding(self, finding: Mapping[str, Any]) -> str:
         """A finding in the way compilers say it, with its hint below."""

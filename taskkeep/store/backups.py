@@ -356,7 +356,7 @@ def prune(root: Root, config: Mapping[str, Any], *, now: str, dry_run: bool = Fa
     if not dry_run:
         for one in gone:
             os.unlink(os.path.join(root.backups, one.name))
-        for name in steps(old, "compressing the backups"):
+        for name in steps(old, "backups compressed"):
             while not _compress(root, name, time.monotonic() + 60):
                 pass
         if gone or old:
@@ -371,7 +371,7 @@ def _doubles(root: Root, by_hand: Iterable[str]) -> tuple[list[tuple[str, str]],
     keepers: dict[str, str] = {}
     twice: set[str] = set()
     there = sorted(names(root), key=lambda name: (name.partition(".")[0] in chosen, name), reverse=True)
-    for name in steps(there, "comparing the backups"):
+    for name in steps(there, "backups compared"):
         try:
             sha = sha256(content(root, name)).hexdigest()
         except TaskkeepError:

@@ -189,7 +189,7 @@ class History:
 
 
 def _walk(things: Sequence[Any]) -> Iterable[Any]:
-    return steps(things, "going through the log")
+    return steps(things, "thousand events")
 
 
 def log_rows(root: Root) -> tuple[list[bytes], list[str]]:

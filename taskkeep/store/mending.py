@@ -72,7 +72,7 @@ def whole_log(root: Root, *, ask_git: bool = False) -> tuple[list[Event], list[P
     events: list[Event] = []
     damaged: dict[str, LogDamaged] = {}
     names = log.list_files(root)
-    for name in steps(names, "reading the log"):
+    for name in steps(names, "files of the log"):
         try:
             events += _read(root, name)
         except LogDamaged as error:
@@ -269,7 +269,7 @@ def mend_snapshots(root: Root, outline: Outline | None) -> list[str]:
     from taskkeep.store import backups
 
     said, ledger = [], backups.Ledger(root, outline)
-    for one in steps(backups.found(root), "checking the backups"):
+    for one in steps(backups.found(root), "backups"):
         expected = ledger.promised(one.name)
         if (wrong := backups.trouble(root, one.name, expected)) is None:
             continue

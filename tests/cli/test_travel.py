@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from taskkeep.cli.events import change_lines, word_diff
-from taskkeep.cli.progress import Bar
-from taskkeep.cli.screen import Screen
+from taskkeep.cli.screen import Bar, Screen
+from taskkeep.store.progress import steps, watch
 from tests.cli.conftest import Cli
 
 
@@ -265,28 +265,20 @@ def test_long_texts_are_told_by_the_words_that_changed() -> None:
     assert "\x1b" not in line
 
 
-def test_a_bar_shows_only_after_half_a_second_and_leaves_nothing(monkeypatch: Any, capsys: Any) -> None:
+def test_a_bar_shows_only_after_half_a_second_and_leaves_nothing(monkeypatch: Any) -> None:
     clock = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: clock[0])
-    bar = Bar()
-    for number in range(10):
-        bar(number, 100, "going through the log")
-    assert capsys.readouterr().err == ""
-    clock[0] += 0.6
-    for number in range(50, 60):
-        bar(number, 100, "going through the log")
-    drawn = capsys.readouterr().err
-    assert drawn.count("going through the log [") == 1
-    assert "50%" in drawn
-    bar(100, 100, "going through the log")
-    assert capsys.readouterr().err == "\r\x1b[K"
-
-
-def test_an_answer_as_json_has_no_bar_on_a_terminal(past: Any, monkeypatch: Any) -> None:
-    cli, _, _ = past
-    monkeypatch.setattr("taskkeep.cli.progress.WAIT", 0.0)
-    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
-    assert cli("log", "--json").err == ""
+    drawn: list[str] = []
+    watch(Bar(drawn.append))
+    try:
+        for number in steps(range(100), "backups"):
+            clock[0] += 0.03
+            assert bool(drawn) == (number >= 17), number
+    finally:
+        watch(None)
+    assert "of 100 backups" in drawn[0]
+    assert len(drawn) < 30
+    assert drawn[-1] == "\r\x1b[K"
 
 
 def test_the_files_of_the_past_are_the_users_alone(past: Any) -> None:
