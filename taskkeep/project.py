@@ -7,21 +7,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.errors import AlreadyInitialised, BacklogUnreadable, ForeignFile, Invalid, Outside, Refused, Usage
+from taskkeep.errors import (
+    AlreadyInitialised,
+    AmbiguousId,
+    BacklogUnreadable,
+    ForeignFile,
+    Invalid,
+    Outside,
+    Refused,
+    TaskNotFound,
+    Usage,
+)
 from taskkeep.store.files import FileId, disk_fault, read
 from taskkeep.store.layout import ARCHIVE, BACKLOG, Root, find_root, is_ours, start_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskkeep.backlog.changes import Edit
     from taskkeep.backlog.difference import Difference
     from taskkeep.backlog.events import Event
+    from taskkeep.backlog.merge import Conflict
     from taskkeep.backlog.query import Page, Query
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
+    from taskkeep.store.branches import Met
+    from taskkeep.store.edits import FileEdit
+    from taskkeep.store.git import Repository
     from taskkeep.store.history import Moment, Point
     from taskkeep.store.recent import Request
+    from taskkeep.store.resolve import OpenConflict
     from taskkeep.store.restoring import Restoring, Undoing
     from taskkeep.store.save import Context, Options, Outcome, Writer
     from taskkeep.store.verify import Verdict
@@ -144,6 +159,26 @@ def _refuse_taken(root: Root) -> None:
                 hint="Take it in with 'taskkeep import' elsewhere.",
             )
         raise AlreadyInitialised("there is a backlog here already", hint="See 'taskkeep status'.")
+
+
+def guard(tool_input: Mapping[str, Any], folder: str | None = None) -> str | None:
+    """Return why what an agent's tool is about to do in *folder* is refused, None where it may go on."""
+    from taskkeep.store.guard import refusal
+
+    return refusal(tool_input, start_folder(folder))
+
+
+def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
+    """Merge three versions of *path* into the file *ours*, as git's merge driver; returns the open conflicts.
+
+    Raises BacklogUnreadable, InvalidField, and then *ours* is as it was.
+    """
+    from taskkeep.store.driver import merge_files
+
+    try:
+        return merge_files(base, ours, theirs, path)
+    except OSError as error:
+        raise disk_fault(f"{path} could not be merged", error) from error
 
 
 def verify(folder: str | None = None, **asked: Any) -> Verdict:
@@ -454,10 +489,20 @@ class Project:
             task_id = name.strip().upper()
             needle = b'"%s"' % task_id.encode("utf-8", "replace")
             found = {uid for row in rows if needle in row for uid in named_uids(json.loads(row), task_id)}
+            if len(found) > 1 and (task := self._bearer(task_id)) is not None:
+                found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
             uids |= found or {self._latest(name)["uid"]}
         needles = [b'"%s"' % uid.encode() for uid in uids]
         some = [json.loads(row) for row in rows if any(needle in row for needle in needles)]
         return [event for event in some if touches(event, uids)]
+
+    def _bearer(self, task_id: str) -> Task | None:
+        """The task that has this id now, not as an alias."""
+        try:
+            task = self._latest(task_id)
+        except (TaskNotFound, AmbiguousId):
+            return None
+        return task if task["id"] == task_id else None
 
     def _latest(self, name: str) -> Task:
         """A task as it is, or where backlog.json cannot be read as the log has it."""
@@ -582,7 +627,7 @@ class Project:
         named: list[str] = []
 
         def all_of_them(backlog: Backlog, context: Context) -> Backlog:
-            named[:] = list(dict.fromkeys(backlog.resolve(task_id) for task_id in ids))
+            named[:] = list(dict.fromkeys(context.resolve(backlog, task_id) for task_id in ids))
             context.expect(backlog, named)
             for task_id in named:
                 backlog = change(backlog, task_id, context)
@@ -714,7 +759,7 @@ class Project:
             if task_id is None:
                 name = best_ready(backlog, asked, now=context.now, actor=context.actor, today=today)
             else:
-                name = backlog.resolve(task_id)
+                name = context.resolve(backlog, task_id)
                 context.expect(backlog, [name])
             named[:] = [name]
             return claim_task(backlog, name, ledger=context.claims, lease=seconds, now=context.now, actor=context.actor)
@@ -788,7 +833,7 @@ class Project:
             raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
 
         def change(backlog: Backlog, context: Context) -> Backlog:
-            named = [backlog.resolve(task_id) for task_id in ids]
+            named = [context.resolve(backlog, task_id) for task_id in ids]
             context.expect(backlog, named)
             return delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
 
@@ -838,6 +883,108 @@ class Project:
             before = self.backlog()
             moved = [task_id for task_id in outcome.backlog.archived if task_id in before.tasks]
         return _saved(outcome, moved)
+
+    def merge(self, branch: str, **options: Any) -> tuple[Saved, Sequence[Conflict]]:
+        """Merge a branch into this one as git does, with the backlog's own merge, commit included.
+
+        The tasks are those that differ from before. With *dry_run* nothing is touched, and the conflicts
+        are those that would be. Raises RepositoryBusy where conflicts leave the merge open; Refused, NotFound.
+        """
+        from taskkeep.store import branches
+        from taskkeep.store.revision import commit_of
+        from taskkeep.store.save import writing
+
+        asked = _options(options)
+        with writing(self.root, asked) as writer:
+            repository = writer.repository
+            if repository is None:
+                raise Outside("this backlog is in no git repository", hint="There is nothing to merge without one.")
+            theirs = commit_of(repository, branch, "BRANCH")
+            before = writer.read()
+            if asked.dry_run:
+                met = branches.foresee(repository, theirs)
+            else:
+                met = branches.merge_branch(writer, theirs, branch)
+            return self._met(writer, before, met)
+
+    def _met(self, writer: Writer, before: Backlog, met: Met) -> tuple[Saved, Sequence[Conflict]]:
+        after = met.backlog or self.backlog()
+        tasks = [task for i, task in after.tasks.items() if before.tasks.get(i) != task]
+        changed = bool(tasks or before.tasks.keys() - after.tasks.keys()) if met.backlog else met.before != met.after
+        commit = met.after if met.after != met.before else None
+        return Saved(changed, tasks, [], commit, False, writer.warnings, dry_run=met.after is None), met.conflicts
+
+    def sync(self, remote: str | None = None, *, push: bool = False, **options: Any) -> tuple[Saved, Verdict]:
+        """Fetch, merge or rebase as git is configured to pull, verify; push only where asked and all is well.
+
+        Raises Outside where the remote cannot be reached, and what merge() raises.
+        """
+        from taskkeep.store import branches
+        from taskkeep.store.commit import read_head
+        from taskkeep.store.save import writing
+
+        asked = _options(options)
+        with writing(self.root, asked) as writer:
+            repository = writer.repository
+            if repository is None:
+                raise Outside("this backlog is in no git repository", hint="There is nothing to sync without one.")
+            source = branches.upstream(repository, remote)
+            before = writer.read()
+            theirs = branches.fetch(repository, source)
+            head = read_head(repository).commit
+            met = branches.Met(head, head, [])
+            if asked.dry_run:
+                met = branches.foresee(repository, theirs) if theirs else met._replace(backlog=before)
+            elif theirs is not None and source.rebases:
+                met = branches.rebase_onto(writer, theirs)
+            elif theirs is not None:
+                met = branches.merge_branch(writer, theirs, source.name.removeprefix("refs/remotes/"))
+            saved, conflicts = self._met(writer, before, met)
+            if conflicts:
+                saved.warnings.append(f"{len(conflicts)} conflicts would be left open")
+        verdict = self.verify()
+        if push and verdict.ok and not asked.dry_run:
+            branches.push(repository, source)
+        return saved, verdict
+
+    def conflicts(self) -> Sequence[OpenConflict]:
+        """Return the open conflicts of a merge, from git's index, with who made both sides."""
+        from taskkeep.store.git import repository_of
+        from taskkeep.store.resolve import open_conflicts
+
+        repository = repository_of(self.root.path)
+        return open_conflicts(self.root, repository) if repository is not None else []
+
+    def resolve(
+        self,
+        task_id: str | None = None,
+        field: str | None = None,
+        *,
+        choice: str,
+        value: Any = None,
+        **options: Any,
+    ) -> tuple[Saved, Sequence[Conflict]]:
+        """Settle conflicts of an open merge; returns those that are left. With none left the files are staged.
+
+        *choice* is ours, theirs, both, value or newest; without *task_id* it is for all, without *field*
+        for all of that task. Raises NotFound, Usage, and what an update raises.
+        """
+        from taskkeep.store import resolve
+        from taskkeep.store.save import writing
+
+        with writing(self.root, _options({**options, "source": "resolve"}), kind=resolve.Resolver) as writer:
+            assert isinstance(writer, resolve.Resolver)
+            repository = writer.repository
+
+            def choose(state: resolve.OpenMerge) -> list[tuple[Conflict, str, Any]]:
+                picked = resolve.pick(state, task_id, field)
+                if choice == "newest" and repository is not None:
+                    return resolve.newest(self.root, repository, picked)
+                return [(conflict, choice, value) for conflict in picked]
+
+            outcome, left = writer.resolve(choose)
+        self._alive = outcome.backlog
+        return _saved(outcome, _touched(outcome)), left
 
     def apply(
         self,
@@ -1005,13 +1152,61 @@ class Project:
             return Saved(changed, [], [], made, waits, writer.warnings, dry_run=asked.dry_run)
 
     def uninstall(self) -> Sequence[str]:
-        """Take out of git what init set up, never the backlog; returns what was taken out."""
+        """Take out what was set up in git and for agents, never the backlog; returns what was taken out."""
+        from taskkeep.store import driver
+        from taskkeep.store.git import repository_of
         from taskkeep.store.setup import uninstall
 
+        repository = repository_of(self.root.path)
+        edits = [edit for edit in self._set_up(repository) if edit.action != "unchanged"]
+        self.carry_out(edits)
         try:
-            return list(uninstall(self.root))
+            removed = list(uninstall(self.root))
+            if repository is not None and driver.take_out(self.root, repository):
+                removed.append(f"the section {driver.SECTION} of git's configuration")
         except OSError as error:
             raise disk_fault("the set-up could not be taken out", error) from error
+        whole = {edit.name for edit in edits if edit.after is None}
+        return removed + [
+            edit.name if edit.name in whole else f"the lines of taskkeep in {edit.name}" for edit in edits
+        ]
+
+    def _set_up(self, repository: Repository | None) -> Iterator[FileEdit]:
+        """What takes out all that stands in files of the user's."""
+        yield from self.agents(remove=True)
+        if repository is not None:
+            yield self.git_hook(remove=True)[0]
+
+    # -- what others find here -----------------------------------------------------------
+
+    def agents(self, names: Sequence[str] = (), *, remove: bool = False) -> Sequence[FileEdit]:
+        """Return what to write for agents of these names (or with *remove* to take out), to be carried out.
+
+        Raises Usage, ForeignFile, DiskFault.
+        """
+        from taskkeep.store.agents import planned
+
+        return planned(self.root, names, remove=remove)
+
+    def known_agents(self) -> Sequence[Mapping[str, Any]]:
+        """Return the agents that can be set up: name, files, and whether they are."""
+        from taskkeep.store.agents import described
+
+        return described(self.root)
+
+    def git_hook(self, *, remove: bool = False) -> tuple[FileEdit, Sequence[str]]:
+        """Return what to write, so that git's hook checks what is staged, and warnings. Raises Outside, ForeignFile."""
+        from taskkeep.store import git_hook
+
+        edit = git_hook.planned(self.root, remove=remove)
+        off = f"{edit.name} may not be executed, so git passes it over: it was left so"
+        return edit, [off] if git_hook.is_off(edit) else []
+
+    def carry_out(self, edits: Sequence[FileEdit]) -> None:
+        """Write what edits say. Raises DiskFault; the ones before the one that failed then stand."""
+        from taskkeep.store.edits import carry_out
+
+        carry_out(edits, self.root.path)
 
     # -- edits that were refused ---------------------------------------------------------
 

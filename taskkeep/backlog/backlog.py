@@ -68,12 +68,13 @@ class Backlog:
         return self.tasks.get(task_id) or self.archived[task_id]
 
     def warning_for(self, text: str) -> str | None:
-        """What to say when *text* is the id of one task and an alias of another: the id won."""
+        """What to say of *text* that is an alias of a task, or the id of one and an alias of another: the id won."""
         task_id = text.strip().upper()
-        if task_id not in self:
-            return None
         others = [bearer for bearer in self._bearers(text) if bearer != task_id]
-        return f"{task_id} is also an alias of {', '.join(others)}" if others else None
+        if not others:
+            return None
+        words = "is also an alias of" if task_id in self else "is an alias of"
+        return f"{shortened(task_id)} {words} {', '.join(others)}"
 
     def blockers(self, task: Mapping[str, Any]) -> list[str]:
         """The ids that *task* still waits for: open tasks, and such as are not there."""

@@ -113,6 +113,11 @@ def _sequence_apply(items: list[Any], change: Changes) -> list[Any]:
     return result + added
 
 
+def json_text(value: Any) -> str:
+    """Return *value* as JSON, the same text for what is equal as JSON."""
+    return _encode_sorted(value)
+
+
 def _same_json(one: Any, other: Any) -> bool:
     """Equal as JSON: 1, 1.0 and true are three values."""
     return one is other or _encode_sorted(one) == _encode_sorted(other)
@@ -193,9 +198,9 @@ def task_changes(before: Backlog, after: Backlog, now: str) -> list[tuple[str, T
             changes = diff(previous, task, now)
             details: dict[str, Any] = {"changes": changes}
             # An edit of a task that stays in the archive says so, since an edit elsewhere brings it back.
-            if task_id in moved or (changes and task_id in is_archived):
+            if task_id in moved or task_id in is_archived:
                 details["archived"] = task_id in is_archived
-            implied = previous["updated_at"] if task_id in moved and not changes else now
+            implied = previous["updated_at"] if "archived" in details and not changes else now
             if task["updated_at"] != implied:
                 changes["updated_at"] = {"from": previous["updated_at"], "to": task["updated_at"]}
             if changes or task_id in moved or previous != task:

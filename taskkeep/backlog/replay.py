@@ -5,14 +5,19 @@ from __future__ import annotations
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from taskkeep.backlog.events import SEQUENCE_FIELDS, apply_field
-from taskkeep.backlog.task import SET_FIELDS, canonical
+from taskkeep.backlog.events import SEQUENCE_FIELDS, apply_field, json_text
+from taskkeep.backlog.task import FINISHED, SET_FIELDS, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
+
+# What one change sets together: where branches met, it may come whole from one of them.
+_STATE_FIELDS = ("status", "started_at", "completed_at", "claimed_by", "claimed_until")
+# What a merge decides by a rule is no choice that anybody has to look at.
+_BY_RULE = ("id", "aliases", "updated_at", "started_at", "completed_at", "claimed_until", "archived")
 
 
 def causal_order(events: Iterable[Event]) -> list[Event]:
@@ -81,16 +86,18 @@ class Choice(NamedTuple):
 class _History:
     """All writes of one task that no later event has replaced."""
 
-    __slots__ = ("base", "fields", "moves", "present")
+    __slots__ = ("base", "fields", "moves", "parts", "present")
 
     def __init__(self, base: list[Write]) -> None:
         self.base = base  # whole tasks, from creations
         self.present: list[Write] = [Write(w.point, True) for w in base]
         self.fields: dict[str, list[Write]] = {}
+        # Of lists and metadata, by field and item or key. Items: is it there? Keys: [value], or [] for gone.
+        self.parts: dict[str, dict[str, list[Write]]] = {}
         self.moves: list[Write] = []  # True into the archive, False out of it
 
 
-def _superseded(writes: list[Write], point: Point) -> list[Write]:
+def _superseded(writes: Iterable[Write], point: Point) -> list[Write]:
     return [write for write in writes if not point.follows(write.point)]
 
 
@@ -105,6 +112,8 @@ class Replay:
         self._tasks: dict[str, _History] = {}
         self._points: dict[str, Point] = {}
         self._tips: list[int] = []
+        self._events = events
+        self._sides: list[dict[str, Task]] | None = None
         for event in events:
             self._fold(event)
 
@@ -157,11 +166,20 @@ class Replay:
             return
         history.base = [*_superseded(history.base, point), Write(point, task)]
         history.present = [*_superseded(history.present, point), Write(point, True)]
+        # What the creation has not seen stands beside its own values.
         for field, writes in list(history.fields.items()):
             if rest := _superseded(writes, point):
-                history.fields[field] = rest
+                history.fields[field] = [*rest, Write(point, task.get(field))]
             else:
                 del history.fields[field]
+        for field, parts in history.parts.items():
+            nothing: Any = [] if field == "metadata" else False
+            own = _parts_of(field, task.get(field))
+            for name, writes in list(parts.items()):
+                if rest := _superseded(writes, point):
+                    parts[name] = [*rest, Write(point, own.get(name, nothing))]
+                else:
+                    del parts[name]
 
     def _delete(self, uid: str, point: Point) -> None:
         history = self._tasks.setdefault(uid, _History([]))
@@ -179,35 +197,58 @@ class Replay:
             self._write(history, field, change, point)
         if "updated_at" not in changes:
             self._write(history, "updated_at", {"to": point.timestamp}, point)
-        # An edit made beside a deletion speaks for keeping the task.
-        if len(history.present) > 1 or not history.present[0].value:
-            history.present = [*_superseded(history.present, point), Write(point, True)]
+        # An edit made beside a deletion speaks for keeping the task, whichever was earlier.
+        history.present = [*_superseded(history.present, point), Write(point, True)]
 
     def _write(self, history: _History, field: str, change: Mapping[str, Any], point: Point) -> None:
-        writes = self._writes(history, field)
-        if field in SET_FIELDS or field in SEQUENCE_FIELDS or field == "metadata":
-            value = apply_field(field, self._fold_list(history, field), dict(change))
-        else:
-            value = change["to"]
-        rest = _superseded(writes, point)
+        if field == "metadata":
+            for key, one in change.items():
+                old, new = (
+                    [] if one[side] is None and side not in one.get("null", ()) else [one[side]]
+                    for side in ("from", "to")
+                )
+                self._write_part(history, field, key, new, point, old)
+            return
+        if field in SET_FIELDS or field in SEQUENCE_FIELDS:
+            for there, items in ((False, change["removed"]), (True, change["added"])):
+                for item in items:
+                    self._write_part(history, field, _name(item), there, point, not there)
+        if field in SET_FIELDS:
+            return
+        value = change.get("to")
+        if field in SEQUENCE_FIELDS:
+            value = apply_field(field, self._last(history, field), dict(change))
+        rest = _superseded(self._writes(history, field), point)
         if point.orphan:
             rest = [write for write in rest if write.value != change.get("from")]
-        if field in SET_FIELDS:
-            rest = []  # union less removals: additions and removals of both sides stand
         history.fields[field] = [*rest, Write(point, value)]
 
+    @staticmethod
+    def _write_part(history: _History, field: str, name: str, value: Any, point: Point, old: Any) -> None:
+        parts = history.parts.setdefault(field, {})
+        rest = _superseded(parts.get(name, ()), point)
+        if point.orphan:
+            rest = [write for write in rest if write.value != old]
+        parts[name] = [*rest, Write(point, value)]
+
     def _settle(self, choice: Mapping[str, Any], point: Point) -> None:
-        uid, field = choice["uid"], choice["field"]
+        """Take a choice for all that its event has seen; what it has not seen stays open."""
+        uid, field, to = choice["uid"], choice["field"], choice["to"]
         history = self._tasks.setdefault(uid, _History([]))
         if field == "archived":
-            history.moves = [Write(point, choice["to"])]
-        elif field is not None:
-            history.fields[field] = [Write(point, choice["to"])]
-        elif choice["to"] is None:
-            history.present = [Write(point, False)]
+            history.moves = [*_superseded(history.moves, point), Write(point, to)]
+        elif field is None and to is None:
+            history.present = [*_superseded(history.present, point), Write(point, False)]
+        elif field is None:
+            self._create(uid, to, point)
         else:
-            self._create(uid, choice["to"], point)
-            history.present = [Write(point, True)]
+            if field == "metadata" or field in SET_FIELDS or field in SEQUENCE_FIELDS:
+                chosen = _parts_of(field, to)
+                for name in {*history.parts.get(field, ()), *chosen, *self._base_parts(history, field)}:
+                    value = chosen.get(name, [] if field == "metadata" else False)
+                    self._write_part(history, field, name, value, point, None)
+            if field != "metadata" and field not in SET_FIELDS:
+                history.fields[field] = [*_superseded(self._writes(history, field), point), Write(point, to)]
 
     @staticmethod
     def _writes(history: _History, field: str) -> list[Write]:
@@ -215,11 +256,30 @@ class Replay:
             return history.fields[field]
         return [Write(write.point, write.value.get(field)) for write in history.base]
 
-    def _fold_list(self, history: _History, field: str) -> Any:
+    def _last(self, history: _History, field: str) -> Any:
         writes = self._writes(history, field)
         return writes[-1].value if writes else None
 
+    @staticmethod
+    def _base_parts(history: _History, field: str) -> dict[str, list[Any]]:
+        """The items or keys of the creations, each with its values there; a creation without it counts."""
+        found = [_parts_of(field, write.value.get(field)) for write in history.base]
+        nothing: Any = [] if field == "metadata" else False
+        return {
+            name: [parts.get(name, nothing) for parts in found] for name in dict.fromkeys(n for p in found for n in p)
+        }
+
+    def _parts(self, history: _History, field: str) -> dict[str, list[Any]]:
+        """The items or keys of a field, each with the values that unjoined branches gave it, the last one last."""
+        parts = {name: [write.value for write in writes] for name, writes in history.parts.get(field, {}).items()}
+        return {**self._base_parts(history, field), **parts}
+
     def _value(self, history: _History, field: str) -> Any:
+        if field in history.parts and field not in SEQUENCE_FIELDS:
+            parts = self._parts(history, field)
+            if field == "metadata":
+                return {name: values[-1][0] for name, values in parts.items() if values[-1]}
+            return sorted(name for name, values in parts.items() if any(values))
         writes = self._writes(history, field)
         if field == "updated_at":
             return max(write.value for write in writes)
@@ -227,10 +287,10 @@ class Replay:
 
     def _task(self, history: _History) -> Task:
         base: Task = history.base[-1].value
-        if not history.fields:
+        if not history.fields and not history.parts:
             return base  # as it was written, which is canonical
         task = dict(base)
-        for field in history.fields:
+        for field in {**history.fields, **history.parts}:
             task[field] = self._value(history, field)
         return canonical(task)
 
@@ -251,7 +311,11 @@ class Replay:
 
         An edit that an archiving has not seen, and every later one, brings the task back.
         """
-        return {uid for uid, history in self._tasks.items() if history.moves and self._is_archived(history)}
+        return {
+            uid
+            for uid, history in self._tasks.items()
+            if history.moves and history.present and history.present[-1].value and self._is_archived(history)
+        }
 
     def _is_archived(self, history: _History) -> bool:
         return all(move.value for move in history.moves) and all(
@@ -270,10 +334,50 @@ class Replay:
                 found.append(Choice(uid, task_id, None, [self._task(history), None]))
             fields = history.fields if len(history.base) == 1 else {*history.fields, *history.base[0].value}
             for field in fields:
+                if field == "metadata" or field in SET_FIELDS or field in SEQUENCE_FIELDS:
+                    continue  # these join by item and by key
                 values = [write.value for write in self._writes(history, field)]
                 if len(values) > 1 and field != "updated_at" and any(v != values[0] for v in values):
                     found.append(Choice(uid, task_id, field, values))
         return found
+
+    def sides(self) -> list[dict[str, Task]]:
+        """The tasks by uid as each head alone has them."""
+        if self._sides is None:
+            by_hash = {event["hash"]: event for event in self._events}
+            self._sides = []
+            for head in heads(self._events):
+                seen, waiting = {head}, [head]
+                while waiting:
+                    for prev in by_hash[waiting.pop()]["prev"]:
+                        if prev in by_hash and prev not in seen:
+                            seen.add(prev)
+                            waiting.append(prev)
+                self._sides.append(Replay([event for event in self._events if event["hash"] in seen]).tasks())
+        return self._sides
+
+    def bounds(self, uid: str, field: str) -> tuple[set[str], set[str]] | None:
+        """What a list must hold and what it may hold, as `_name` names items; None where that is one list alone."""
+        history = self._tasks[uid]
+        if field in SEQUENCE_FIELDS and len(self._writes(history, field)) == 1:
+            return None
+        parts = self._parts(history, field)
+        return {n for n, values in parts.items() if all(values)}, {n for n, values in parts.items() if any(values)}
+
+    def keys(self, uid: str) -> dict[str, list[Any]]:
+        """The metadata's keys, each with the values that it may have: [value], or [] for gone."""
+        return self._parts(self._tasks[uid], "metadata")
+
+
+def _name(item: Any) -> str:
+    """What stands for an item of a list: itself, or its JSON."""
+    return item if isinstance(item, str) else json_text(item)
+
+
+def _parts_of(field: str, value: Any) -> dict[str, Any]:
+    if field == "metadata":
+        return {key: [one] for key, one in (value or {}).items()}
+    return {_name(item): True for item in value or ()}
 
 
 def reconcile(
@@ -282,44 +386,142 @@ def reconcile(
     """Hold the files' tasks (by id, a task in both counts as in the backlog) against a log whose
     branches met without an event.
 
-    Returns the choices the file made, as the `merged` event records them (``uid task_id field to``),
-    and what no choice explains, in words.
+    Returns the choices the file made, as the `merged` event records them (``uid task_id field to``;
+    with ``joined`` where a rule of merging made it and nobody has to look), and what no choice
+    explains, in words.
     """
-    expected = replay.tasks()
-    open_choices: dict[tuple[str, str | None], list[Any]] = {
-        (choice.uid, choice.field): choice.values for choice in replay.choices()
-    }
-    found = {task["uid"]: task for task in (*archived.values(), *tasks.values())}
-    lies = {task["uid"] for task in archived.values()} - {task["uid"] for task in tasks.values()}
-    belongs = replay.archived()
-    settled: list[dict[str, Any]] = []
-    wrong: list[str] = []
-    for uid in sorted({*expected, *found}):
-        task, wanted = found.get(uid), expected.get(uid)
-        shown = (task or wanted or {}).get("id", uid)
-        presence = open_choices.get((uid, None))
-        if presence is not None:
-            settled.append({"uid": uid, "task_id": shown, "field": None, "to": task})
-        if task is None or wanted is None:
-            if presence is None:
-                wrong.append(f"{shown} {'is missing' if task is None else 'is not in the log'}")
-            continue
-        for field in sorted({*task, *wanted}):
-            values = open_choices.get((uid, field))
-            value = task.get(field)
-            if values is not None:
-                if field in SEQUENCE_FIELDS or value in values:
-                    settled.append({"uid": uid, "task_id": shown, "field": field, "to": value})
-                else:
-                    wrong.append(f"{shown}: {field}")
-            elif field == "updated_at" and value in replay.update_times(uid):
-                if value != wanted[field]:
-                    settled.append({"uid": uid, "task_id": shown, "field": field, "to": value})
-            elif value != wanted.get(field):
-                wrong.append(f"{shown}: {field}")
-        if (uid in lies) != (uid in belongs):
-            wrong.append(f"{shown}: {'archived' if uid in lies else 'brought back from the archive'}")
-    # A choice counts as an edit, which would bring an archived task back.
-    chosen = {choice["uid"]: choice["task_id"] for choice in settled if choice["uid"] in lies}
-    settled += [{"uid": uid, "task_id": chosen[uid], "field": "archived", "to": True} for uid in sorted(chosen)]
-    return settled, wrong
+    return _Reconciliation(replay, tasks, archived).run()
+
+
+class _Reconciliation:
+    def __init__(self, replay: Replay, tasks: Mapping[str, Task], archived: Mapping[str, Task]) -> None:
+        self.replay = replay
+        self.expected = replay.tasks()
+        self.open: dict[tuple[str, str | None], list[Any]] = {
+            (one.uid, one.field): one.values for one in replay.choices()
+        }
+        self.found = {task["uid"]: task for task in (*archived.values(), *tasks.values())}
+        self.lies = {task["uid"] for task in archived.values()} - {task["uid"] for task in tasks.values()}
+        self.by_id = {**archived, **tasks}
+        owners: dict[str, str] = {}
+        self.shared = {  # ids that several tasks of the log have
+            task["id"] for uid, task in self.expected.items() if owners.setdefault(task["id"], uid) != uid
+        }
+        self.settled: list[dict[str, Any]] = []
+        self.wrong: list[str] = []
+
+    def run(self) -> tuple[list[dict[str, Any]], list[str]]:
+        belongs = self.replay.archived()
+        for uid in sorted({*self.expected, *self.found}):
+            task, wanted = self.found.get(uid), self.expected.get(uid)
+            shown = str((task or wanted or {}).get("id", uid))
+            if (uid, None) in self.open:
+                wanted = self.open[uid, None][0]
+                self.settled.append({"uid": uid, "task_id": shown, "field": None, "to": task})
+            elif task is None or wanted is None:
+                self.wrong.append(f"{shown} {'is missing' if task is None else 'is not in the log'}")
+            if task is None or wanted is None:
+                continue
+            for field in sorted({*task, *wanted}):
+                self._judge(task, wanted, field)
+            if (uid in self.lies) != (uid in belongs) and (uid, None) not in self.open:
+                self.wrong.append(f"{shown}: {'archived' if uid in self.lies else 'brought back from the archive'}")
+        # A choice counts as an edit, which would bring an archived task back.
+        chosen = {choice["uid"]: choice["task_id"] for choice in self.settled if choice["uid"] in self.lies}
+        for uid in sorted(chosen):
+            self.settled.append({"uid": uid, "task_id": chosen[uid], "field": "archived", "to": True, "joined": True})
+        return self.settled, self.wrong
+
+    def _judge(self, task: Task, wanted: Task, field: str) -> None:
+        uid, value = task["uid"], task.get(field)
+        if field in SET_FIELDS or field in SEQUENCE_FIELDS:
+            verdict = self._judge_list(task, wanted, field)
+        elif field == "metadata":
+            verdict = self._judge_metadata(uid, value or {})
+        elif (uid, field) in self.open and value in self.open[uid, field]:
+            verdict = "joined" if field in _BY_RULE else "chosen"
+        elif (uid, field) not in self.open and value == wanted.get(field):
+            verdict = "same"
+        elif field == "updated_at":
+            verdict = "joined" if value in self.replay.update_times(uid) else ""
+        elif field == "id":
+            verdict = "joined" if wanted["id"] in self.shared and wanted["id"] in task.get("aliases", ()) else ""
+        elif field == "parent":
+            verdict = self._judge_parent(task, self.open.get((uid, field), [wanted.get(field)]))
+        elif field in _STATE_FIELDS and any((uid, name) in self.open for name in _STATE_FIELDS):
+            verdict = (
+                "joined" if any(value == side[uid].get(field) for side in self.replay.sides() if uid in side) else ""
+            )
+        elif field in _STATE_FIELDS and value is None and field.startswith("claimed_") and task["status"] in FINISHED:
+            verdict = "joined"
+        else:
+            verdict = ""
+        if not verdict and (uid, None) in self.open:  # kept against a deletion: as the side has it that kept it
+            kept = any(value == side[uid].get(field) for side in self.replay.sides() if uid in side)
+            verdict = "joined" if kept else ""
+        if not verdict:
+            self.wrong.append(f"{task['id']}: {field}")
+        elif verdict != "same":
+            choice = {"uid": uid, "task_id": task["id"], "field": field, "to": value}
+            self.settled.append({**choice, "joined": True} if verdict == "joined" else choice)
+
+    def _judge_metadata(self, uid: str, value: Mapping[str, Any]) -> str:
+        verdict = "same"
+        keys = self.replay.keys(uid)
+        for key in {*keys, *value}:
+            allowed = [json_text(one) for one in keys.get(key, [[]])]
+            if json_text([value[key]] if key in value else []) not in allowed:
+                return ""
+            if len(set(allowed)) > 1:
+                verdict = "chosen"
+        return verdict
+
+    def _judge_list(self, task: Task, wanted: Task, field: str) -> str:
+        value = task.get(field) or []
+        bounds = self.replay.bounds(task["uid"], field)
+        if bounds is None:
+            return "same" if value == (wanted.get(field) or []) else ""
+        must, may = bounds
+        names = {_name(item) for item in value}
+        if must <= names <= may:
+            return "joined" if must != may or field in SEQUENCE_FIELDS else "same"
+        if field == "aliases":
+            ids = {side[task["uid"]]["id"] for side in self.replay.sides() if task["uid"] in side}
+            return "joined" if must <= names <= may | ids | {wanted["id"]} else ""
+        if field != "depends_on":
+            return ""
+        # Links follow a task that got a new id; those that would lead nowhere or round are left out.
+        meant = {name: {name, *self._aliases(name)} & may for name in names}
+        there = set().union(*meant.values())
+        left_out = [name for name in must - there if not self._may_be_left_out(task, field, name)]
+        if not all(meant.values()) or left_out:
+            return ""
+        return "joined" if must <= there else "chosen"
+
+    def _judge_parent(self, task: Task, values: list[Any]) -> str:
+        value = task.get("parent")
+        if value is not None and not {value, *self._aliases(value)}.isdisjoint(values):
+            return "joined" if len(values) == 1 else "chosen"
+        sides = [side[task["uid"]].get("parent") for side in self.replay.sides() if task["uid"] in side]
+        if value is not None and value not in sides:
+            return ""
+        return "chosen" if any(one is not None and self._may_be_left_out(task, "parent", one) for one in values) else ""
+
+    def _aliases(self, task_id: str) -> list[str]:
+        return list(self.by_id.get(task_id, {}).get("aliases", ()))
+
+    def _may_be_left_out(self, task: Task, field: str, target: str) -> bool:
+        """Would this link lead to nothing, or back to where it begins?"""
+        if target not in self.by_id:
+            return True
+        own: str = task["id"]
+        seen, waiting = {target}, [target]
+        while waiting:
+            value = self.by_id.get(waiting.pop(), {}).get(field) or ()
+            for name in (value,) if isinstance(value, str) else value:
+                if name == own:
+                    return True
+                if name not in seen:
+                    seen.add(name)
+                    waiting.append(name)
+        return target == own

@@ -44,7 +44,7 @@ def problems(backlog: Backlog) -> list[Problem]:
         found += _dangling(backlog, task)
     found += _double_uids(backlog)
     for field in LINK_FIELDS:
-        for group in _circles(backlog, backlog.tasks, field):
+        for group in circles(backlog, backlog.tasks, field):
             path = _way(backlog, field, group[0], group[0], frozenset(group))
             found.append(_cycle_problem(field, path, group))
     return sorted(found, key=lambda problem: (problem.task_id, problem.code, problem.field))
@@ -161,8 +161,8 @@ def _judge_circles(before: Backlog, after: Backlog, changed: Iterable[Task], fie
     linked = [task for task in changed if field in task]
     if not linked:
         return []
-    circles = list(_circles(after, [task["id"] for task in linked], field))
-    group_of = {task_id: group for group in circles for task_id in group}
+    groups = circles(after, [task["id"] for task in linked], field)
+    group_of = {task_id: group for group in groups for task_id in group}
     warned: dict[str, str] = {}
     for task in linked:
         source = task["id"]
@@ -186,7 +186,7 @@ def _cycle_problem(field: str, path: Sequence[str], group: Sequence[str]) -> Pro
     return Problem("cycle", path[0], field, message, (field, *group))
 
 
-def _circles(backlog: Backlog, sources: Iterable[str], field: str) -> list[list[str]]:
+def circles(backlog: Backlog, sources: Iterable[str], field: str) -> list[list[str]]:
     """The groups of tasks that reach each other by *field*, each sorted, as far as *sources* reach.
 
     Tarjan's algorithm with a stack of its own.

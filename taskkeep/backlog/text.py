@@ -236,6 +236,33 @@ def parse_trusted(data: bytes) -> list[Task]:
     return tasks
 
 
+def blocks(data: bytes) -> list[tuple[str, str, bytes]] | None:
+    """The tasks of canonical *data*, each as id, uid and its bytes from the line break before it.
+
+    None where *data* has another form.
+    """
+    import re
+
+    if data == _EMPTY:
+        return []
+    if not (data.startswith(_HEAD) and data.endswith(_TAIL)):
+        return None
+    begins = re.compile(rb'\n    {\n      "id": "(T[0-9A-Z]+)",\n      "uid": "([^"\\]+)",\n').match
+    found = []
+    for block in data[len(_HEAD) : -len(_TAIL)].split(b"\n    },"):
+        head = begins(block)
+        if head is None or b"\n    }" in block[:-6]:
+            return None
+        found.append(
+            (
+                head[1].decode(),
+                head[2].decode("utf-8", "replace"),
+                block if block.endswith(b"\n    }") else block + b"\n    }",
+            )
+        )
+    return found
+
+
 # -- reading a part ------------------------------------------------------------------------
 #
 # For canonical bytes that a writer has checked. Line breaks inside strings are escaped in JSON, so

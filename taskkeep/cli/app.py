@@ -57,10 +57,17 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "verify": ("check", "The backlog", "Check the backlog and its log, and that nothing is lost."),
     "recover": ("check", "The backlog", "Finish or take back a change that was interrupted."),
     "doctor": ("check", "The backlog", "Check what the backlog stands on: git, lock, disk."),
+    "merge": ("merging", "Merging", "Merge a branch, the backlog by task and field."),
+    "sync": ("merging", "Merging", "Fetch, merge or rebase, verify, and push where asked."),
+    "conflicts": ("merging", "Merging", "List what a merge could not decide, both values shown."),
+    "resolve": ("merging", "Merging", "Settle conflicts of a merge."),
+    "merge-driver": ("merging", "For programs", "Merge three versions of a backlog's file, as git calls it."),
     "prime": ("prime", "For programs", "Tell an agent what it needs at its start, in few words."),
     "schema": ("schema", "For programs", "Print a JSON Schema, or what every command takes and answers."),
     "completion": ("setup", "For programs", "Print the completion script of a shell."),
-    "uninstall": ("setup", "For programs", "Take out what init set up in git, never the backlog."),
+    "agents": ("agents", "For programs", "Set up what language-model agents read and run here."),
+    "setup": ("setup", "For programs", "Set up a check in git before each commit."),
+    "uninstall": ("setup", "For programs", "Take out what was set up in git and for agents, never the backlog."),
     "demo": ("demo", "For programs", "Show in a temporary folder what taskkeep guards against."),
 }
 

@@ -47,13 +47,24 @@ SHAPES: dict[str, str | None] = {
     "verify": "verdict",
     "recover": "saved",
     "doctor": "verdict",
+    "merge": "merged",
+    "sync": "synced",
+    "conflicts": "conflicts",
+    "resolve": "resolved",
+    "merge-driver": "conflicts",
     "prime": "primer",
     "schema": "schema",
     "completion": "completion",
+    "agents": "agents",
+    "setup": "edited",
     "uninstall": "removed",
     "demo": "demo",
 }
-WITH_FINDINGS = ("verdict", "compared")  # shapes of commands that exit 1 with findings, or differences if asked to
+WITH_FINDINGS = (
+    "verdict",
+    "compared",
+    "synced",
+)  # shapes of commands that exit 1 with findings, or differences if asked to
 
 
 def description() -> dict[str, Any]:
@@ -84,7 +95,7 @@ def _command(name: str) -> dict[str, Any]:
         "options": [_option(param) for param in shown if param.param_type_name == "option"],
         "formats": list(built.formats) if isinstance(built, Reader) else [],
         "answer": shape,
-        "exits": [0, 1, *exits[1:]] if shape in WITH_FINDINGS else exits,
+        "exits": [0, 1, *exits[1:]] if shape in WITH_FINDINGS or name == "merge-driver" else exits,
         "examples": [line.strip() for line in (built.epilog or "").strip().splitlines()],
     }
 

@@ -95,6 +95,26 @@ def _read_ref(repository: Repository, name: str) -> str | None:
     return answer.text or None
 
 
+def trusted_signers(repository: Repository) -> list[str]:
+    """Return the settings by which git signs with the user's own programs, whatever the repository names."""
+    trusted: list[str] = []
+    for scope in ("--global", "--system"):
+        answer = repository.run("config", scope, "--get-regexp", r"^gpg\.(.*\.)?program$")
+        for row in answer.text.split("\n"):
+            name, _, value = row.partition(" ")
+            if name and not any(item.startswith(name + "=") for item in trusted):
+                trusted.append(f"{name}={value}")
+    given = {item.partition("=")[0] for item in trusted}
+    defaults = {"gpg.program": "gpg", "gpg.openpgp.program": "gpg", "gpg.x509.program": "gpgsm",
+                "gpg.ssh.program": "ssh-keygen"}  # fmt: skip
+    for name, value in defaults.items():
+        if name in repository.config and name not in given:
+            trusted.append(f"{name}={value}")
+    if "gpg.ssh.defaultkeycommand" in repository.config:
+        trusted.append("gpg.ssh.defaultKeyCommand=")
+    return trusted
+
+
 class Commit:
     """A commit being made. *files*: path below the top -> content, or None to take it out."""
 
@@ -233,21 +253,7 @@ class Commit:
 
     def _sign_commit(self, tree: str, parents: Sequence[str]) -> str:
         """Sign, with the program that the user's own configuration names, never the repository's."""
-        trusted: list[str] = []
-        for scope in ("--global", "--system"):
-            answer = self.repository.run("config", scope, "--get-regexp", r"^gpg\.(.*\.)?program$")
-            for row in answer.text.split("\n"):
-                name, _, value = row.partition(" ")
-                if name and not any(item.startswith(name + "=") for item in trusted):
-                    trusted.append(f"{name}={value}")
-        given = {item.partition("=")[0] for item in trusted}
-        defaults = {"gpg.program": "gpg", "gpg.openpgp.program": "gpg", "gpg.x509.program": "gpgsm",
-                    "gpg.ssh.program": "ssh-keygen"}  # fmt: skip
-        for name, value in defaults.items():
-            if name in self.repository.config and name not in given:
-                trusted.append(f"{name}={value}")
-        if "gpg.ssh.defaultkeycommand" in self.repository.config:
-            trusted.append("gpg.ssh.defaultKeyCommand=")
+        trusted = trusted_signers(self.repository)
         return self._commit_by_git(["commit-tree", "-S", tree], parents, trusted)
 
     def _commit_by_git(self, args: list[str], parents: Sequence[str], config: Sequence[str]) -> str:

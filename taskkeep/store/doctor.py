@@ -7,13 +7,13 @@ import re
 from typing import TYPE_CHECKING
 
 from taskkeep.errors import BacklogLocked, NoIdentity, TaskkeepError
-from taskkeep.store import log
+from taskkeep.store import driver, log
 from taskkeep.store.commit import refuse_obstacles, token_of
 from taskkeep.store.git import OLDEST, repository_of, run
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.pack import KEPT, pack_old
 from taskkeep.store.save import Options, writing
-from taskkeep.store.setup import BEGIN
+from taskkeep.store.setup import BLOCK
 from taskkeep.store.verify import Findings, Verdict
 
 if TYPE_CHECKING:
@@ -70,6 +70,8 @@ def tidy(root: Root) -> list[str]:
             done.append("packed old files of the log")
             writer.log = log.load(root)
         repository = writer.repository
+        if repository is not None and driver.mend(root, repository):
+            done.append("set up git's merge driver")
         if repository is not None and _loose(repository.common)[0] > WORTH_PACKING:
             done.append(_repack(repository))
     return done
@@ -135,6 +137,8 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
                 file=None,
                 hint="They are made by the next change where it can be.",
             )
+        if wrong := driver.trouble(repository):
+            findings.add("merge_driver", wrong, severity="warning", file=None, hint=driver.HINT)
         token = token_of(root) or "taskkeep-"
         for name in os.listdir(repository.git_dir):
             if name.startswith(token):
@@ -149,7 +153,7 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
         findings.add(error.code, error.message, file=None, hint=error.hint)
     try:
         with open(root.in_root(".gitattributes"), encoding="utf-8", errors="replace") as file:
-            there = BEGIN in file.read()
+            there = BLOCK in file.read()
     except OSError:
         there = False
     if not there:
@@ -158,7 +162,7 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
             ".gitattributes does not hold the lines of taskkeep",
             severity="warning",
             file=".gitattributes",
-            hint="They keep line ends as they must be; see docs/file-format.md.",
+            hint="They keep line ends as they must be and name the merge driver; see docs/file-format.md.",
         )
 
 

@@ -247,6 +247,7 @@ def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
         change = event["details"].get("changes", {}).get("id")
         if change:
             known |= {change["from"], change["to"]}
+        known |= {choice["task_id"] for choice in event["details"].get("choices", ())}
     paths = [root.backlog, root.archive, root.joined, os.path.join(root.cache, IDS)]
     if os.path.isdir(root.backups):
         paths += [os.path.join(root.backups, name) for name in os.listdir(root.backups)]

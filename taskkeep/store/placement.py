@@ -168,7 +168,10 @@ class Placement:
 
 def _union(old: bytes | None, new: bytes, tasks: Mapping[str, Task] | None) -> bytes:
     """The archive while backlog.json is replaced: what leaves either file is then in one of them at least."""
-    kept = {} if old is None or tasks is not None else {task["id"]: task for task in text.parse_trusted(old)}
+    try:
+        kept = {} if old is None or tasks is not None else {task["id"]: task for task in text.parse_trusted(old)}
+    except ValueError:
+        kept = {}  # a merge left its markers, and git's index has all versions
     kept |= tasks or {}
     both = {**{task["id"]: task for task in text.parse_trusted(new)}, **kept}
     return text.dump(task for _, task in sorted(both.items()))

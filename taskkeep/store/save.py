@@ -130,6 +130,13 @@ class Context:
                 self._drawn.add(task_id)
                 return task_id
 
+    def resolve(self, backlog: Backlog, text_: str) -> str:
+        """The id that *text_* means; an alias is said in the warnings. Raises as Backlog.resolve does."""
+        task_id = backlog.resolve(text_)
+        if (words := backlog.warning_for(text_)) and words not in self._writer.warnings:
+            self._writer.warnings.append(words)
+        return task_id
+
     @staticmethod
     def new_uid() -> str:
         return os.urandom(16).hex()
@@ -172,6 +179,8 @@ class Outcome:
 
 class Writer:
     """The one writer of a backlog, for the time that it holds the lock."""
+
+    is_staged = False  # is what is saved staged for a commit of the user's, which then needs no note?
 
     def __init__(self, root: Root, options: Options, *, fresh: bool = False) -> None:
         self.root, self.options, self.fresh = root, options, fresh
@@ -378,6 +387,10 @@ class Writer:
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
+        if self.repository is not None and "merge.taskkeep.driver" not in self.repository.config:
+            from taskkeep.store.driver import welcome
+
+            self.warnings += filter(None, [welcome(self.root, self.repository)])
         return outcome
 
     def _again(self, first: list[Event], backlog: Backlog, outcome: Outcome) -> Outcome:
@@ -462,7 +475,8 @@ class Writer:
 
     def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
         """The archive's new bytes, None where it stays as it is."""
-        if after.archived is before.archived and (self.adoption is None or self.archive_bytes is None):
+        stays = after.archived is before.archived and before.archived.keys().isdisjoint(after.tasks)
+        if stays and (self.adoption is None or self.archive_bytes is None):
             return None
         data = text.dump(task for task_id, task in after.archived.items() if task_id not in after.tasks)
         return None if data == self.archive_bytes else data
@@ -559,7 +573,7 @@ class Writer:
                 commit.discard()
         if self.carried and outcome.commit is not None:
             remove(self.root.pending)
-        if self.repository is not None and outcome.commit is None:
+        if self.repository is not None and outcome.commit is None and not self.is_staged:
             outcome.pending = True
             try:
                 pending.note(self, [BACKLOG, log_path, *further])

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 BEGIN = "# >>> taskkeep >>>"
 END = "# <<< taskkeep <<<"
 LINES = (
-    "backlog.json text eol=lf",
-    "backlog.archive.json text eol=lf",
+    "backlog.json text eol=lf merge=taskkeep",
+    "backlog.archive.json text eol=lf merge=taskkeep",
     ".taskkeep/audit/** text eol=lf linguist-generated",
 )
 BLOCK = "\n".join((BEGIN, *LINES, END)) + "\n"

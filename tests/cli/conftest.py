@@ -47,6 +47,9 @@ class Cli:
         captured = self._capsys.readouterr()
         return Result(status, captured.out, captured.err)
 
+    def git(self, *args: str) -> None:
+        subprocess.run(["git", *args], cwd=self.folder, check=True)
+
     def add(self, *args: str) -> str:
         """Add a task and return its id."""
         result = self("add", *args)

@@ -21,7 +21,7 @@ from .conftest import Cli
 PLAN = b'{"op": "add", "title": "x"}\n{"op": "claim", "id": "$1"}\n'
 # Command lines for each command, on a backlog where ONE is a task to do, TWO one that depends on it,
 # HELD is claimed and OLD is done; with what stands on stdin. BACKUP is a snapshot, rewritten.json all tasks
-# with another title each.
+# with another title each; the branch `there`, which this one follows, has one task more.
 RUNS: dict[str, list[tuple[list[str], bytes]]] = {
     "add": [(["title", "-l", "a", "--key", "k"], b""), (["title", "--dry-run"], b""), (["-"], b'{"title": "x"}')],
     "update": [(["ONE", "-p", "high", "--set", "k=[1]"], b""), (["ONE", "-p", "medium"], b"")],
@@ -61,9 +61,16 @@ RUNS: dict[str, list[tuple[list[str], bytes]]] = {
     "verify": [([], b"")],
     "recover": [([], b"")],
     "doctor": [([], b"")],
+    "merge": [(["there", "--dry-run"], b""), (["there"], b"")],
+    "sync": [(["--dry-run"], b""), ([], b"")],
+    "conflicts": [([], b"")],
+    "resolve": [],  # see below: it needs an open merge
+    "merge-driver": [(["backlog.json", "rewritten.json", "backlog.json", "backlog.json"], b"")],
     "prime": [([], b""), (["--budget", "100", "-C", "fresh"], b"")],
     "schema": [([], b""), (["saved"], b"")],
     "completion": [(["bash"], b"")],
+    "agents": [([], b""), (["install", "claude", "--dry-run"], b""), (["install", "claude"], b"")],
+    "setup": [(["git-hook"], b""), (["git-hook"], b"")],
     "uninstall": [([], b"")],
     "demo": [([], b"")],
 }
@@ -107,9 +114,20 @@ def filled(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     ids = {"ONE": one, "TWO": cli.add("task two", "--depends-on", one), "HELD": cli.add("h"), "OLD": cli.add("o")}
     assert cli("claim", ids["HELD"]).status == 0
     assert cli("done", ids["OLD"], "--why", "test").status == 0
+    backup = cli("backups", "--json").json["backups"][0]["name"]
+    cli.git("checkout", "-q", "-b", "there")
+    cli.add("there")
+    cli.git("checkout", "-q", "main")
+    for name, value in (
+        ("remote.self.url", "."),
+        ("branch.main.remote", "self"),
+        ("branch.main.merge", "refs/heads/there"),
+    ):
+        cli.git("config", name, value)
+    cli.git("config", "remote.self.fetch", "+refs/heads/*:refs/remotes/self/*")
     (cli.folder / "fresh").mkdir()
     (cli.folder / "rewritten.json").write_bytes(cli.bytes.replace(b'"title": "', b'"title": "new '))
-    return {**ids, "BACKUP": cli("backups", "--json").json["backups"][0]["name"]}
+    return {**ids, "BACKUP": backup}
 
 
 def named(args: list[str], ids: dict[str, str]) -> list[str]:
@@ -216,3 +234,24 @@ def test_a_hand_edit_that_was_adopted_is_answered_as_its_schema_says(cli: Cli, f
         assert shape is not None
         check("error" if result.err else shape, json.loads(result.err or result.out))
     assert cli.task(filled["ONE"])["title"] == "task 1"
+
+
+def test_an_open_merge_is_answered_as_its_schema_says(cli: Cli, filled: dict[str, str]) -> None:
+    one, two = filled["ONE"], filled["TWO"]
+    cli.git("checkout", "-q", "there")
+    cli("update", one, "--title", "theirs", "--set", "k=1")
+    cli("delete", two, "--why", "test")
+    cli.git("checkout", "-q", "main")
+    cli("update", one, "--title", "ours", "--set", "k=2")
+    cli("note", two, "still needed")
+
+    check("merged", cli("merge", "there", "--dry-run", "--json").json)
+    result = cli("merge", "there", "--json")
+    assert (result.status, result.out) == (5, "")
+    check("error", json.loads(result.err))
+    answer = cli("conflicts", "--json").json
+    check("conflicts", answer)
+    assert {found["field"] for found in answer["conflicts"]} == {"title", "metadata.k", None}
+    for args in ([one, "title", "--value", "both"], ["--all", "--ours", "--dry-run"], ["--all", "--newest"]):
+        check("resolved", cli("resolve", *args, "--json").json)
+    assert cli("conflicts", "--json").json["conflicts"] == []

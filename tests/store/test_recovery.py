@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import taskkeep
-from taskkeep.errors import GitLocked
+from taskkeep.errors import GitLocked, HandEdit
 
 Die = Callable[[Any, Any, str], bool]
 
@@ -175,6 +175,21 @@ def test_reading_leaves_an_interrupted_change_to_the_next_writer(kit: Any, run_a
     assert "interrupted" in codes
     assert kit.files() == before
     assert (kit.local / "journal").exists()
+
+
+def test_a_damaged_journal_is_put_aside_and_nothing_is_done_by_it(kit: Any, run_and_die: Die) -> None:
+    """Its event says something else than what was hashed: it vouches for nothing, and is kept to be looked at."""
+    assert run_and_die(kit, REPLACED, ADD)
+    journal = kit.local / "journal"
+    journal.write_bytes(journal.read_bytes().replace(b'"why":', b'"why" :').replace(b"task_created", b"task_updated"))
+    logged = kit.log_files()
+
+    with pytest.raises(HandEdit) as refused:
+        kit.project.add("after")
+
+    assert any("journal was damaged" in warning for warning in refused.value.details["warnings"])
+    assert kit.log_files() == logged
+    assert [path.read_bytes().count(b"task_updated") for path in kit.local.glob("journal.damaged-*")] == [1]
 
 
 # -- locks of git ----------------------------------------------------------------------------

@@ -248,6 +248,23 @@ def test_a_commit_of_somebody_else_in_between_is_built_on(kit: Any, monkeypatch:
     kit.assert_sound()
 
 
+def test_what_the_user_stages_meanwhile_stays_staged(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The index changes between our copy of it and its replacement."""
+    real, staged = commits.Commit._publish, []
+
+    def stage_first(self: Any) -> Any:
+        if not staged:
+            (kit.folder / "meanwhile.txt").write_text("by the user\n")
+            kit.git("add", "meanwhile.txt")
+            staged.append(True)
+        return real(self)
+
+    monkeypatch.setattr(commits.Commit, "_publish", stage_first)
+    kit.project.add("third")
+
+    assert kit.git("status", "--porcelain") == "A  meanwhile.txt\n"
+
+
 # -- the message -----------------------------------------------------------------------------
 
 

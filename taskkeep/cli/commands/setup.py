@@ -1,4 +1,4 @@
-"""init, completion and uninstall: setting up, and taking out again."""
+"""init, completion, setup and uninstall: setting up, and taking out again."""
 
 import os
 from typing import Annotated
@@ -7,6 +7,8 @@ import typer
 
 from taskkeep.cli.app import Reader, Writer, new_app
 from taskkeep.cli.call import call_of
+from taskkeep.cli.edits import carry_out
+from taskkeep.cli.output import shown
 from taskkeep.errors import Usage
 
 app = new_app()
@@ -66,9 +68,35 @@ def completion(
         output.text(script)
 
 
+@app.command(
+    "setup",
+    cls=Reader,
+    epilog="""taskkeep setup git-hook
+    taskkeep setup git-hook --remove""",
+)
+def setup(
+    ctx: typer.Context,
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="git-hook")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take it out again.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, write nothing.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Set up a check in git before each commit.
+
+    'git-hook' adds a few lines to the pre-commit hook, which git keeps in .git/hooks or where
+    core.hooksPath says; a hook that is there stays as it is around them. They run 'verify --staged'
+    where something of the backlog is staged, and nothing else.
+    """
+    call = call_of(ctx)
+    if what != "git-hook":
+        raise Usage(f"setup cannot {shown(what[:40])}", hint="One of: git-hook.")
+    edit, warnings = call.project.git_hook(remove=remove)
+    carry_out(call, [edit], dry_run=dry_run, yes=yes, warnings=warnings)
+
+
 @app.command("uninstall", cls=Reader, epilog="taskkeep uninstall")
 def uninstall(ctx: typer.Context) -> None:
-    """Take out what init set up in git, never the backlog.
+    """Take out what was set up in git and for agents, never the backlog.
 
     Changes to tracked files are left uncommitted, for you to look at.
     """

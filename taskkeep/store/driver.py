@@ -1,0 +1,292 @@
+"""Git's merge driver for the two files: what it is set up as, and what it does with three versions of one."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+from taskkeep.backlog import text
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.merge import Conflict, merge
+from taskkeep.backlog.replay import Replay, causal_order
+from taskkeep.backlog.rules import LINK_FIELDS, links
+from taskkeep.errors import BacklogUnreadable
+from taskkeep.store.files import read, remove, write_new
+from taskkeep.store.git import Repository, run
+from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from taskkeep.backlog.events import Event
+    from taskkeep.backlog.task import Task
+    from taskkeep.store.layout import Root
+
+SECTION = "merge.taskkeep"
+NAME = f"{SECTION}.name"
+DRIVER = f"{SECTION}.driver"
+MARKED = 76  # what the program exits with on conflicts: 1 is also what Python exits with where taskkeep is gone
+UNINSTALLED = "uninstalled"
+ATTRIBUTE = "merge=taskkeep"
+HINT = "'taskkeep doctor --fix' sets it up; without it git merges by lines, and conflicts more often."
+
+
+# -- setting up, taking out ------------------------------------------------------------------
+
+
+def line() -> str:
+    """The shell line that git runs: this program, isolated; git's own merge by lines where it is gone or fails."""
+    program = f"{shlex.quote(sys.executable)} -I -m taskkeep" if sys.executable else "taskkeep"
+    return (
+        f"{program} merge-driver --conflict-exit {MARKED} %O %A %B %P; s=$?; test $s = 0 && exit 0; "
+        f"test $s = {MARKED} && exit 1; exec git merge-file -L ours -L base -L theirs %A %O %B"
+    )
+
+
+def is_set_up(repository: Repository) -> bool:
+    """Does git know a driver of this name, ours or not?"""
+    return DRIVER in repository.config
+
+
+def is_wanted(root: Root) -> bool:
+    """Do the attributes name the driver, and has nobody taken it out of this checkout?"""
+    if os.path.lexists(os.path.join(root.local, UNINSTALLED)):
+        return False
+    try:
+        return ATTRIBUTE.encode() in read(root.in_root(".gitattributes"))[0]
+    except (FileNotFoundError, BacklogUnreadable):
+        return False
+
+
+def set_up(repository: Repository) -> bool:
+    """Write the section into the repository's configuration; False where that cannot be written."""
+    for name, value in ((NAME, "taskkeep: merges tasks by identity and field"), (DRIVER, line())):
+        if repository.run("config", "--local", name, value).status:
+            return False
+        repository.config[name] = value
+    return True
+
+
+def take_out(root: Root, repository: Repository) -> bool:
+    """Take the section out again, and remember in this checkout not to write it anew. Raises OSError."""
+    os.makedirs(root.local, exist_ok=True)
+    note = os.path.join(root.local, UNINSTALLED)
+    if not os.path.lexists(note):
+        write_new(note, [])
+    return repository.run("config", "--local", "--remove-section", SECTION).status == 0
+
+
+def welcome(root: Root, repository: Repository) -> str | None:
+    """Set the driver up where the attributes name it and git does not know it; what to say of that."""
+    if is_set_up(repository) or not is_wanted(root) or not set_up(repository):
+        return None
+    return f"set up git's merge driver in the section '{SECTION}' of .git/config; 'taskkeep uninstall' takes it out"
+
+
+def trouble(repository: Repository) -> str | None:
+    """What is wrong with the driver as it is set up here, None where it would run."""
+    value = repository.config.get(DRIVER)
+    if value is None:
+        return "git's merge driver is not set up"
+    try:
+        words = shlex.split(value.partition(";")[0])
+    except ValueError:
+        words = []
+    if "merge-driver" not in words:
+        return f"{DRIVER} is not taskkeep's"
+    if os.path.isabs(words[0]) and not os.access(words[0], os.X_OK):
+        return f"git's merge driver names {words[0]}, which is not there"
+    return None
+
+
+def mend(root: Root, repository: Repository) -> bool:
+    """Set the driver up anew where it would not run, but never over one that is not taskkeep's. Raises OSError."""
+    if trouble(repository) is None or "merge-driver" not in repository.config.get(DRIVER, "merge-driver"):
+        return False
+    remove(os.path.join(root.local, UNINSTALLED))
+    return set_up(repository)
+
+
+# -- merging three versions of one file ---------------------------------------------------------
+
+
+def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
+    """Merge three versions of *path* into the file *ours*; it is written only where all three can be read.
+
+    Raises BacklogUnreadable, InvalidField, OSError.
+    """
+    versions = [read(name)[0] for name in (base, ours, theirs)]
+    if not versions[0].strip():
+        versions[0] = text.dump([])  # both sides made the file
+    commits = _likely_commits(path, versions[2])
+    if commits and (base_now := common_past(os.getcwd(), path, "HEAD", commits[0])) is not None:
+        versions[0] = text.dump((base_now.tasks if os.path.basename(path) == BACKLOG else base_now.archived).values())
+    sides = _changed_parts(versions)
+    if sides is None or _both_add_links(sides):
+        sides = [_by_id(text.parse(data, path), path) for data in versions]
+    merged, conflicts = merge(*(Backlog(side) for side in sides))
+    if os.path.basename(path) == BACKLOG and any(found.kind in ("delete_edit", "dangling") for found in conflicts):
+        # What looks deleted here may have been archived, which is another file.
+        archives = _archives(path, versions)
+        if any(archives):
+            sides_with = [Backlog(side, archive) for side, archive in zip(sides, ({}, *archives), strict=True)]
+            merged, conflicts = merge(*sides_with)
+    changed: dict[str, Task | None] = {task_id: None for task_id in sides[1] if task_id not in merged.tasks}
+    changed.update({i: task for i, task in merged.tasks.items() if sides[1].get(i) is not task})
+    ids = _ids_of(versions[1])
+    if ids is None:
+        pieces = [text.dump(merged.tasks.values())]
+    else:
+        pieces = text.splice(versions[1], ids, changed) if changed else [versions[1]]
+    new = f"{ours}.taskkeep"
+    remove(new)
+    write_new(new, pieces, mode=os.stat(ours).st_mode & 0o777, sync=False)
+    os.replace(new, ours)
+    return conflicts
+
+
+def _by_id(tasks: list[Task], path: str) -> dict[str, Task]:
+    from taskkeep.backlog.shape import quick_ok
+    from taskkeep.store.validate import check_tasks
+
+    found: dict[str, Task] = {}
+    uids = set()
+    for task in tasks:
+        if not quick_ok(task):
+            check_tasks([task], unknown_fields=True)
+        if task["id"] in found or task["uid"] in uids:
+            raise BacklogUnreadable("duplicate_id", f"{path} holds {task['id']} twice", task_id=task["id"])
+        found[task["id"]] = task
+        uids.add(task["uid"])
+    return dict(sorted(found.items()))
+
+
+def _ids_of(data: bytes) -> list[str] | None:
+    blocks = text.blocks(data)
+    return None if blocks is None else [block[0] for block in blocks]
+
+
+def _changed_parts(versions: list[bytes]) -> list[dict[str, Task]] | None:
+    """Of each version the tasks that are not the same in all three; None where one is not in canonical form.
+
+    Most of a file has not changed, and need not be decoded.
+    """
+    tables = []
+    for data in versions:
+        blocks = text.blocks(data)
+        if blocks is None or [block[0] for block in blocks] != sorted({block[0] for block in blocks}):
+            return None
+        table = {block[1]: block for block in blocks}
+        if len(table) < len(blocks):
+            return None
+        tables.append(table)
+    same = {uid for uid, block in tables[0].items() if tables[1].get(uid) == block == tables[2].get(uid)}
+    unchanged = {tables[0][uid][0] for uid in same}
+    sides = []
+    for table in tables:
+        rest = [block for uid, block in table.items() if uid not in same]
+        if any(block[0] in unchanged for block in rest):
+            return None  # an id of an unchanged task was given to another: all must be looked at
+        part = text.dump([])[: -len(b"]\n}\n")] + b",".join(block[2] for block in rest) + b"\n  ]\n}\n"
+        sides.append(_by_id(text.parse(part), BACKLOG))
+    return sides
+
+
+def _both_add_links(sides: list[dict[str, Task]]) -> bool:
+    """Could links of both sides close a circle? Only then all other tasks matter."""
+    old = _edges(sides[0].values())
+    return bool(_edges(sides[1].values()) - old) and bool(_edges(sides[2].values()) - old)
+
+
+def _edges(tasks: Iterable[Task]) -> set[tuple[str, str, str]]:
+    return {(task["id"], field, target) for task in tasks for field in LINK_FIELDS for target in links(task, field)}
+
+
+def _archives(path: str, versions: list[bytes]) -> list[dict[str, Task]]:
+    """Our archive and theirs, as far as it can be found out from which commits the versions come."""
+    beside = os.path.join(os.path.dirname(path), ARCHIVE)
+    found = []
+    for number, commits in ((1, ["HEAD"]), (2, None)):
+        archive: dict[str, Task] = {}
+        for commit in _commits_of(path, versions[number]) if commits is None else commits:
+            answer = run(os.getcwd(), "cat-file", "blob", f"{commit}:{beside}")
+            if answer.status == 0:
+                archive = _by_id(text.parse(answer.out, ARCHIVE), ARCHIVE)
+            break
+        found.append(archive)
+    return found
+
+
+def _likely_commits(path: str, data: bytes) -> list[str]:
+    """The commit being merged, as git says in the environment; none where it does not."""
+    found = [name[len("GITHEAD_") :] for name in os.environ if name.startswith("GITHEAD_")]
+    if len(found) < 2:
+        return found
+    blob = run(os.getcwd(), "hash-object", "--no-filters", "--stdin", given=data).text
+    return [
+        commit for commit in found if run(os.getcwd(), "rev-parse", "-q", "--verify", f"{commit}:{path}").text == blob
+    ]
+
+
+def _commits_of(path: str, data: bytes) -> list[str]:
+    """Commits that have exactly this version of the file, those being merged first."""
+    if found := _likely_commits(path, data):
+        return found
+    folder = os.getcwd()
+    blob = run(folder, "hash-object", "--no-filters", "--stdin", given=data).text
+    history = run(folder, "log", "--all", "-n", "20", "--format=%H", f"--find-object={blob}", "--", path)
+    return [
+        commit
+        for commit in ("CHERRY_PICK_HEAD", "REBASE_HEAD", "refs/stash", *history.text.split())
+        if run(folder, "rev-parse", "-q", "--verify", f"{commit}:{path}").text == blob
+    ]
+
+
+def common_past(folder: str, path: str, ours: str, theirs: str) -> Backlog | None:
+    """The state that both logs know, where that is more than git's merge base: after a squash or a cherry-pick.
+
+    None where the merge base has all of it, which costs a look at three lists of names. *path* is the
+    backlog's, below the top of *folder*'s repository.
+    """
+    audit = "/".join(filter(None, (os.path.dirname(path), AUDIT)))
+    base = run(folder, "merge-base", ours, theirs).text.split("\n")[0]
+    names = []
+    for commit in (ours, theirs, base):
+        args = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", audit)
+        names.append(
+            set(run(folder, *args).out.decode("utf-8", "surrogateescape").split("\0")[:-1]) if commit else set()
+        )
+    packed = any("/pack-" in name for name in (names[0] | names[1]) - names[2])
+    if names[0] & names[1] <= names[2] and not packed:
+        return None
+    one, other = (_events_at(folder, commit, found) for commit, found in ((ours, names[0]), (theirs, names[1])))
+    common = one.keys() & other.keys()
+    if packed and common <= _events_at(folder, base, names[2]).keys():
+        return None
+    replay = Replay(causal_order(event for name, event in one.items() if name in common))
+    away, tasks = replay.archived(), sorted(replay.tasks().values(), key=lambda task: str(task["id"]))
+    return Backlog(
+        {task["id"]: task for task in tasks if task["uid"] not in away},
+        {task["id"]: task for task in tasks if task["uid"] in away},
+    )
+
+
+def _events_at(folder: str, commit: str, names: Iterable[str]) -> dict[str, Event]:
+    """The events of a commit's log, by hash. Raises BacklogUnreadable where they cannot be read."""
+    found: dict[str, Event] = {}
+    given = "".join(f"{commit}:{name}\n" for name in sorted(names))
+    out, at = run(folder, "cat-file", "--batch", given=given.encode("utf-8", "surrogateescape")).out, 0
+    while at < len(out):
+        end = out.index(b"\n", at)
+        words = out[at:end].split(b" ")
+        if len(words) != 3:
+            raise BacklogUnreadable("unreadable", f"git cannot read the log of {commit[:10]}")
+        size = int(words[2])
+        for row in out[end + 1 : end + 1 + size].splitlines():
+            event = json.loads(row)
+            found[event["hash"]] = event
+        at = end + 1 + size + 1
+    return found

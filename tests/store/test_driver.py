@@ -1,0 +1,33 @@
+"""The driver, which decodes only what changed, gives what the merge of the whole files gives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from branches import Branch, requests
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from taskkeep.backlog import text
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.merge import merge
+from taskkeep.store.driver import merge_files
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(requests, requests, requests, st.booleans())
+def test_the_driver_gives_the_plain_merge(tmp_path: Path, base: Any, left: Any, right: Any, canonical: bool) -> None:
+    """Byte for byte, with the same conflicts, whatever form the versions have."""
+    root = Branch().do(*base)
+    sides = [Backlog(branch.backlog.tasks) for branch in (root, root.fork().do(*left), root.fork().do(*right))]
+    files = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
+    for name, side in zip(files, sides, strict=True):
+        data = text.dump(side.tasks.values())
+        Path(name).write_bytes(data if canonical else data.replace(b"\n", b"\n "))
+
+    conflicts = merge_files(files[0], files[1], files[2], "elsewhere.json")
+
+    merged, expected = merge(*sides)
+    assert Path(files[1]).read_bytes() == text.dump(merged.tasks.values())
+    assert conflicts == expected

@@ -1,0 +1,666 @@
+"""Branches meet in real repositories, by every way that git has, and nothing is lost."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskkeep
+from taskkeep.backlog.changes import Edit
+from taskkeep.cli.main import run
+from taskkeep.store import driver
+
+
+def edit(kit: Any, name: str, **fields: Any) -> None:
+    kit.project.update([kit.id_of(name) if not name.startswith("T") else name], Edit(set=fields))
+
+
+def on(kit: Any, branch: str, *, new: bool = False) -> Any:
+    kit.git("checkout", "-q", *(["-b"] if new else []), branch)
+    return kit
+
+
+def codes(kit: Any) -> set[str]:
+    return {finding["code"] for finding in kit.project.verify().findings}
+
+
+def joined(kit: Any) -> None:
+    """Sound now, and after the next save, which joins the branches in the log."""
+    assert kit.project.verify().ok, kit.project.verify().findings
+    kit.project.add("after")
+    assert kit.project.verify().findings == []
+    assert kit.git("status", "--porcelain") == ""
+
+
+@pytest.fixture
+def both(kit: Any) -> Any:
+    """One task edited in different fields on two branches, and a new one on each; main is checked out."""
+    on(kit, "other", new=True)
+    edit(kit, "first", priority="high", labels=["theirs"])
+    kit.project.add("of theirs")
+    on(kit, "main")
+    edit(kit, "first", assignee="ada", labels=["ours"])
+    kit.project.add("of ours")
+    return kit
+
+
+def assert_both(kit: Any) -> None:
+    task = kit.project.show([kit.id_of("first")])[0]
+    assert (task["priority"], task["assignee"], task["labels"]) == ("high", "ada", ["ours", "theirs"])
+    assert {"first", "second", "of ours", "of theirs"} <= kit.titles()
+
+
+# -- by every way ------------------------------------------------------------------------------------
+
+
+WAYS: dict[str, list[list[str]]] = {
+    "merge": [["merge", "-q", "-m", "merge", "other"]],
+    "rebase": [["checkout", "-q", "other"], ["rebase", "-q", "main"]],
+    "cherry-pick": [["cherry-pick", "main..other"]],
+    "squash": [["merge", "-q", "--squash", "other"], ["commit", "-q", "-m", "squashed"]],
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_both_sides_are_there_whichever_way_they_met(both: Any, way: str) -> None:
+    """Different fields of one task, and what each side added."""
+    for command in WAYS[way]:
+        both.git(*command)
+
+    assert_both(both)
+    joined(both)
+
+
+def test_a_stash_comes_back_beside_what_was_done_meanwhile(kit: Any) -> None:
+    """A change whose commit waits, stashed and popped."""
+    kit.project.update([kit.id_of("first")], Edit(set={"priority": "high"}), commit=False)
+    kit.git("stash", "-q", "--include-untracked")
+    edit(kit, "first", assignee="ada")
+
+    kit.git("stash", "pop", "-q")
+
+    task = kit.project.show([kit.id_of("first")])[0]
+    assert (task["priority"], task["assignee"]) == ("high", "ada")
+
+
+def test_pulling_with_rebase_takes_both_sides(both: Any, scratch: Path) -> None:
+    """Of two clones of one repository; the second one's first save set its driver up."""
+    both.git("clone", "-q", "--no-hardlinks", ".", str(scratch / "clone"))
+    clone = type(both)(scratch / "clone")
+    clone.git("config", "user.name", "Bob")
+    clone.git("config", "user.email", "bob@example.invalid")
+    saved = clone.project.update([clone.id_of("first")], Edit(set={"role": "backend"}))
+    assert any("uninstall" in warning for warning in saved.warnings)
+    assert clone.project.add("quiet").warnings == []
+    edit(both, "first", due="2027-01-31")
+
+    clone.git("pull", "-q", "--rebase")
+
+    task = clone.project.show([clone.id_of("first")])[0]
+    assert (task["role"], task["due"]) == ("backend", "2027-01-31")
+    joined(clone)
+
+
+def test_squashing_a_branch_twice_gives_each_change_once(both: Any) -> None:
+    """The second time with what the branch has gained."""
+    both.git("merge", "-q", "--squash", "other")
+    both.git("commit", "-q", "-m", "one")
+    joined(both)
+    on(both, "other")
+    edit(both, "of theirs", priority="low")
+    on(both, "main")
+    both.git("merge", "-q", "--squash", "other")
+    both.git("commit", "-q", "-m", "two")
+
+    assert_both(both)
+    assert both.project.show([both.id_of("of theirs")])[0]["priority"] == "low"
+    joined(both)
+
+
+def test_criss_cross_merges_agree(both: Any) -> None:
+    """Each branch merges the other, both go on, and meet again."""
+    both.git("branch", "old-main")
+    both.git("merge", "-q", "-m", "m1", "other")
+    joined(both)
+    on(both, "other")
+    both.git("merge", "-q", "-m", "m2", "old-main")
+    joined(both)
+    edit(both, "second", priority="high")
+    on(both, "main")
+    edit(both, "second", assignee="ada")
+
+    both.git("merge", "-q", "-m", "m3", "other")
+
+    assert_both(both)
+    task = both.project.show([both.id_of("second")])[0]
+    assert (task["priority"], task["assignee"]) == ("high", "ada")
+    joined(both)
+
+
+def test_an_octopus_that_would_conflict_is_refused_by_git_and_loses_nothing(both: Any) -> None:
+    """Git gives such a merge up; both branches are as they were."""
+    both.git("branch", "third", "main~1")
+    on(both, "third")
+    edit(both, "first", role="backend")
+    on(both, "main")
+    head = both.head()
+
+    both.git("merge", "-q", "-m", "octopus", "other", "third", check=False)
+    both.git("reset", "-q", "--hard", head)
+
+    assert both.project.verify().ok
+    assert "of ours" in both.titles()
+
+
+def test_a_reverted_save_is_as_if_never_done(kit: Any) -> None:
+    """On the branch that made it: the file and the event go together."""
+    edit(kit, "first", priority="high")
+    kit.git("revert", "--no-edit", "HEAD")
+
+    assert "priority" not in codes(kit)
+    assert kit.project.show([kit.id_of("first")])[0]["priority"] == "medium"
+    assert kit.project.verify().ok
+
+
+def test_a_merge_in_a_linked_worktree_uses_the_driver_too(both: Any, scratch: Path) -> None:
+    both.git("worktree", "add", "-q", "-b", "third", str(scratch / "linked"), "other")
+    linked = type(both)(scratch / "linked")
+
+    linked.git("merge", "-q", "-m", "merge", "main")
+
+    assert_both(linked)
+    joined(linked)
+
+
+def test_a_merge_without_the_driver_conflicts_and_resolve_settles_it(both: Any) -> None:
+    """Git's markers lie in the file; the index has all that is needed."""
+    both.git("config", "--remove-section", "merge.taskkeep")
+    both.git("merge", "-q", "-m", "merge", "other", check=False)
+    assert "conflict_marker" in codes(both)
+    assert both.project.conflicts() == []
+
+    saved, left = both.project.resolve(choice="ours")
+
+    assert (saved.changed, left) == (True, [])
+    both.git("commit", "-q", "-m", "merge")
+    assert_both(both)
+    joined(both)
+
+
+def test_where_taskkeep_is_gone_git_merges_by_lines(both: Any) -> None:
+    """Both versions stand between markers, none is dropped."""
+    line = driver.line().replace("-m taskkeep", "-m taskkeep_that_is_gone")
+    both.git("config", driver.DRIVER, line)
+
+    both.git("merge", "-q", "-m", "merge", "other", check=False)
+
+    text = both.file.read_text()
+    assert "<<<<<<< ours" in text
+    assert '"theirs"' in text
+    assert '"ours"' in text
+
+
+# -- archive and ids ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_archived_on_one_branch_and_edited_on_the_other_comes_back(kit: Any, turned: bool) -> None:
+    """The archive is another file, which the driver is not shown."""
+    kit.project.finish([kit.id_of("first")])
+    kit.project.finish([kit.id_of("second")])
+    first, second = kit.id_of("first"), kit.id_of("second")
+    on(kit, "other", new=True)
+    kit.project.archive(older_than="0d")
+    on(kit, "main")
+    kit.project.note(first, "one more thing")
+    if turned:
+        on(kit, "other")
+    kit.git("merge", "-q", "-m", "merge", "main" if turned else "other")
+
+    backlog = kit.project.backlog()
+    assert first in backlog.tasks
+    assert second in backlog.archived
+    joined(kit)
+    assert list(kit.project.backlog().archived) == [second]
+
+
+def test_an_id_drawn_on_two_branches_is_told_apart(git_alone: None, new_repository: Any, scratch: Path) -> None:
+    """The elder keeps it; the younger has it as an alias, its own side's links follow, and each command takes it."""
+    kit = new_repository(scratch / "r")
+    taskkeep.init(str(kit.folder), ids="sequential")
+    kit.git("clone", "-q", ".", str(scratch / "clone"))
+    clone = type(kit)(scratch / "clone")
+    clone.git("config", "user.name", "Bob")
+    clone.git("config", "user.email", "bob@example.invalid")
+    kit.project.add("elder")
+    assert clone.project.add("younger").tasks[0]["id"] == kit.id_of("elder")
+    clone.project.add("needs it", depends_on=["T0001"])
+    kit.git("pull", "-q", "--no-rebase", "--no-edit", str(scratch / "clone"), "main")
+
+    younger = kit.id_of("younger")
+    assert kit.id_of("elder") == "T0001"
+    assert kit.project.show([kit.id_of("needs it")])[0]["depends_on"] == [younger]
+    assert kit.project.show([younger])[0]["aliases"] == ["T0001"]
+    joined(kit)
+    assert "is also an alias" in kit.project.note("T0001", "of the elder").warnings[0]
+    kit.project.update([younger], Edit(set={"title": "renumbered"}))
+    elder = kit.project.show(["T0001"])[0]["uid"]
+    assert {event["uid"] for event in kit.project.log(["T0001"]).events} == {elder}
+    kit.project.delete(["T0001"], why="gone")
+    [warning] = kit.project.note("t0001", "of the younger").warnings
+    assert younger in warning
+    assert kit.project.verify().findings == []
+
+
+# -- conflicts -----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def conflict(kit: Any) -> Any:
+    """A title and a description changed on both sides, a task deleted here and changed there; merged."""
+    kit.project.add("third", description="a\nb\nc")
+    on(kit, "other", new=True)
+    edit(kit, "third", description="a\nb\ntheirs", title="third of theirs")
+    edit(kit, "second", priority="high")
+    on(kit, "main")
+    edit(kit, "third", description="ours\nb\nc", title="third of ours")
+    kit.project.delete([kit.id_of("second")], why="done elsewhere")
+    kit.git("merge", "-q", "-m", "merge", "other", check=False)
+    return kit
+
+
+def test_an_open_conflict_shows_our_value_and_refuses_other_writers(conflict: Any) -> None:
+    """The file stays JSON, git holds it unmerged, and `conflicts` tells both values and who made them."""
+    found = {one.conflict.field: one for one in conflict.project.conflicts()}
+
+    assert set(found) == {None, "title", "description"}
+    title = found["title"]
+    assert (title.conflict.ours, title.conflict.theirs) == ("third of ours", "third of theirs")
+    assert (title.ours.branch, title.theirs.branch, title.theirs.actor) == ("main", "other", "Ada")
+    assert found[None].conflict.ours is None
+    assert conflict.git("ls-files", "-u") != ""
+    assert "third of ours" in conflict.titles()
+    with pytest.raises(taskkeep.Refused):
+        conflict.project.add("no")
+
+
+def test_conflicts_are_settled_one_by_one_and_the_commit_is_the_users(conflict: Any) -> None:
+    """With the last one the file is staged."""
+    third = conflict.id_of("third of ours")
+    _, left = conflict.project.resolve(third, "title", choice="theirs")
+    assert len(left) == 2
+    assert conflict.git("ls-files", "-u") != ""
+    _, left = conflict.project.resolve(third, "description", choice="both")
+    [gone] = left
+    assert conflict.project.conflicts()[0].conflict == gone
+    saved, left = conflict.project.resolve(gone.task_id, choice="theirs")
+    assert left == []
+    assert saved.commit is None
+    assert conflict.git("ls-files", "-u") == ""
+
+    conflict.git("commit", "-q", "-m", "merge")
+
+    task = conflict.project.show([third])[0]
+    assert (task["title"], task["description"]) == ("third of theirs", "ours\nb\ntheirs")
+    assert conflict.project.show([gone.task_id])[0]["priority"] == "high"
+    assert conflict.project.verify().findings == []
+    assert {event["event_type"] for event in conflict.project.log(limit=4).events} >= {"conflict_resolved"}
+    joined(conflict)
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs", "newest"])
+def test_all_conflicts_are_settled_at_once(conflict: Any, choice: str) -> None:
+    """Newest is what was changed last: here always ours."""
+    _, left = conflict.project.resolve(choice=choice)
+
+    assert left == []
+    conflict.git("commit", "-q", "-m", "merge")
+    assert ("third of theirs" in conflict.titles()) == (choice == "theirs")
+    assert ("second" in conflict.titles()) == (choice == "theirs")
+    joined(conflict)
+
+
+def test_a_merge_given_up_leaves_nothing_behind(conflict: Any) -> None:
+    """Not even what was resolved already."""
+    conflict.project.resolve(conflict.id_of("third of ours"), "title", choice="theirs")
+
+    conflict.git("merge", "--abort")
+
+    conflict.assert_sound()
+    assert "third of ours" in conflict.titles()
+
+
+def test_a_conflict_committed_as_it_lay_is_our_value_chosen(conflict: Any) -> None:
+    """A warning until the next save records it."""
+    conflict.git("add", "-A")
+    conflict.git("commit", "-q", "-m", "merge")
+
+    assert codes(conflict) == {"merge_choice"}
+    joined(conflict)
+    assert "second" not in conflict.titles()
+
+
+def test_a_conflict_while_rebasing_is_settled_and_goes_on(kit: Any) -> None:
+    """Ours is what is rebased onto."""
+    on(kit, "other", new=True)
+    edit(kit, "first", title="theirs")
+    edit(kit, "theirs", priority="high")
+    on(kit, "main")
+    edit(kit, "first", title="ours")
+    on(kit, "other")
+    kit.git("rebase", "-q", "main", check=False)
+    [found] = kit.project.conflicts()
+    assert (found.ours.branch, found.theirs.branch) == ("main", "other")
+    assert (found.conflict.ours, found.conflict.theirs) == ("ours", "theirs")
+
+    kit.project.resolve(choice="theirs")
+    kit.git("-c", "core.editor=true", "rebase", "--continue")
+
+    task = kit.project.show([kit.id_of("theirs")])[0]
+    assert task["priority"] == "high"
+    joined(kit)
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_a_circle_of_two_branches_is_settled_either_way(kit: Any, choice: str) -> None:
+    first, second = kit.id_of("first"), kit.id_of("second")
+    on(kit, "other", new=True)
+    kit.project.update([second], Edit(add={"depends_on": [first]}))
+    on(kit, "main")
+    kit.project.update([first], Edit(add={"depends_on": [second]}))
+    kit.git("merge", "-q", "-m", "merge", "other", check=False)
+    [found] = kit.project.conflicts()
+    assert found.conflict.kind == "cycle"
+
+    kit.project.resolve(second, choice=choice)
+
+    kit.git("commit", "-q", "-m", "merge")
+    tasks = kit.project.backlog().tasks
+    assert ("depends_on" in tasks[first], "depends_on" in tasks[second]) == (choice == "ours", choice == "theirs")
+    joined(kit)
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+def test_a_link_to_a_deleted_task_is_settled_either_way(kit: Any, choice: str) -> None:
+    """Who takes the side that links gets the deleted task back."""
+    first, second = kit.id_of("first"), kit.id_of("second")
+    on(kit, "other", new=True)
+    kit.project.update([first], Edit(add={"depends_on": [second]}))
+    on(kit, "main")
+    kit.project.delete([second], why="gone")
+    kit.git("merge", "-q", "-m", "merge", "other", check=False)
+    [found] = kit.project.conflicts()
+    assert found.conflict.kind == "dangling"
+
+    kit.project.resolve(first, choice=choice)
+
+    kit.git("commit", "-q", "-m", "merge")
+    assert (second in kit.project.backlog().tasks) == (choice == "theirs")
+    joined(kit)
+
+
+def test_the_commands_of_a_conflict(conflict: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """What they print for programs and for people, and their exit statuses."""
+    folder = ["-C", str(conflict.folder)]
+    third = conflict.id_of("third of ours")
+
+    assert run([*folder, "conflicts", "--json"]) == 0
+    found = json.loads(capfd.readouterr().out)["conflicts"]
+    assert [one["field"] for one in found if one["task_id"] == third] == ["description", "title"]
+    assert found[0].keys() >= {"task_id", "field", "kind", "base", "ours", "theirs", "branch", "actor", "time"}
+    assert run([*folder, "conflicts"]) == 0
+    assert "third of theirs" in capfd.readouterr().out
+    assert run([*folder, "resolve", third]) == 2
+    assert run([*folder, "resolve", "--all", "--ours", "--theirs"]) == 2
+    assert run([*folder, "resolve", third, "priority", "--ours"]) == 3
+    assert run([*folder, "resolve", third, "title", "--both"]) == 2
+    assert run([*folder, "resolve", third, "title", "--value", ""]) == 4
+    assert run([*folder, "resolve", third, "title", "--value", "agreed", "--json"]) == 0
+    answer = json.loads(capfd.readouterr().out.splitlines()[-1])
+    assert answer["open"] == 2
+    assert answer["tasks"][0]["title"] == "agreed"
+    assert run([*folder, "resolve", "--all", "--ours"]) == 0
+    conflict.git("commit", "-q", "-m", "merge")
+    assert run([*folder, "resolve", "--all", "--ours"]) == 3
+    assert run([*folder, "conflicts", "--json"]) == 0
+    joined(conflict)
+
+
+# -- merge and sync ------------------------------------------------------------------------------------
+
+
+def test_a_whole_merge_by_command(both: Any) -> None:
+    """Commit included, driver set up or not; before it, what would be."""
+    both.git("config", "--remove-section", "merge.taskkeep")
+    before, head = both.files(), both.head()
+
+    saved, left = both.project.merge("other", dry_run=True)
+    assert (saved.changed, left, both.files(), both.head()) == (True, [], before, head)
+    saved, left = both.project.merge("other")
+
+    assert saved.commit == both.head()
+    assert len(both.git("rev-list", "--parents", "-n", "1", "HEAD").split()) == 3
+    assert_both(both)
+    assert not both.project.merge("other")[0].changed
+    joined(both)
+
+
+def test_a_merge_that_conflicts_stays_open(kit: Any) -> None:
+    """Exit 5, and the words that help."""
+    on(kit, "other", new=True)
+    edit(kit, "first", title="theirs")
+    on(kit, "main")
+    edit(kit, "first", title="ours")
+    _, [would] = kit.project.merge("other", dry_run=True)
+    assert would.field == "title"
+
+    with pytest.raises(taskkeep.Refused) as refused:
+        kit.project.merge("other")
+
+    assert "taskkeep conflicts" in refused.value.hint
+    assert refused.value.exit_status == 5
+    kit.project.resolve(choice="theirs")
+    kit.git("commit", "-q", "-m", "merge")
+    joined(kit)
+
+
+@pytest.mark.parametrize("name", ["", "-x", "nothing", "a\nb", "--output=x"])
+def test_what_is_no_branch_is_not_merged(kit: Any, name: str) -> None:
+    with pytest.raises((taskkeep.Usage, taskkeep.NotFound)):
+        kit.project.merge(name)
+
+
+def test_a_backlog_below_the_top_merges_too(bare_kit: Any) -> None:
+    """By git and by command, conflicts and all."""
+    root = bare_kit.folder / "packages" / "one"
+    root.mkdir(parents=True)
+    taskkeep.init(str(root))
+    kit = type(bare_kit)(bare_kit.folder, root)
+    kit.project.add("first")
+    kit.project.add("second")
+    on(kit, "other", new=True)
+    edit(kit, "first", title="theirs")
+    edit(kit, "second", priority="high")
+    on(kit, "main")
+    edit(kit, "first", title="ours")
+    edit(kit, "second", assignee="ada")
+    with pytest.raises(taskkeep.Refused):
+        kit.project.merge("other")
+    [found] = kit.project.conflicts()
+    assert found.theirs.branch == "other"
+
+    kit.project.resolve(choice="theirs")
+
+    kit.git("commit", "-q", "-m", "merge")
+    task = kit.project.show([kit.id_of("second")])[0]
+    assert (task["priority"], task["assignee"]) == ("high", "ada")
+    joined(kit)
+
+
+@pytest.mark.parametrize("way", ["cherry-pick", "stash"])
+def test_a_conflict_of_a_picked_or_stashed_change_is_settled(kit: Any, way: str) -> None:
+    """Where there is no MERGE_HEAD."""
+    if way == "stash":
+        kit.project.update([kit.id_of("first")], Edit(set={"title": "theirs"}), commit=False)
+        kit.git("stash", "-q", "--include-untracked")
+        edit(kit, "first", title="ours")
+        kit.git("stash", "pop", "-q", check=False)
+    else:
+        on(kit, "other", new=True)
+        edit(kit, "first", title="theirs")
+        on(kit, "main")
+        edit(kit, "first", title="ours")
+        kit.git("cherry-pick", "other", check=False)
+    [found] = kit.project.conflicts()
+    assert (found.conflict.ours, found.conflict.theirs) == ("ours", "theirs")
+
+    _, left = kit.project.resolve(choice="theirs")
+
+    assert left == []
+    kit.git("commit", "-q", "-m", "settled")
+    assert "theirs" in kit.titles()
+    joined(kit)
+
+
+def test_a_program_that_the_repository_names_stops_the_merge(both: Any) -> None:
+    """Git would run it on checking files out."""
+    both.git("config", "filter.x.smudge", "cat")
+
+    with pytest.raises(taskkeep.Refused):
+        both.project.merge("other")
+
+
+@pytest.mark.parametrize("rebase", ["false", "true"])
+def test_two_clones_sync_through_a_third(kit: Any, scratch: Path, rebase: str) -> None:
+    """Nothing is pushed unless asked."""
+    subprocess.run(["git", "clone", "-q", "--bare", str(kit.folder), str(scratch / "hub")], check=True)
+    clones = []
+    for name in ("one", "two"):
+        subprocess.run(["git", "clone", "-q", str(scratch / "hub"), str(scratch / name)], check=True)
+        clone = type(kit)(scratch / name)
+        for key, value in (("user.name", name), ("user.email", "x@example.invalid"), ("pull.rebase", rebase)):
+            clone.git("config", key, value)
+        clones.append(clone)
+    one, two = clones
+    edit(one, "first", priority="high")
+    edit(two, "first", assignee="ada")
+    hub = one.git("ls-remote", "origin", "main")
+    saved, verdict = one.project.sync()
+    assert (saved.changed, verdict.ok, one.git("ls-remote", "origin", "main")) == (False, True, hub)
+    one.project.sync(push=True)
+
+    saved, verdict = two.project.sync(push=True)
+
+    assert verdict.ok, verdict.findings
+    one.project.sync()
+    for clone in clones:
+        task = clone.project.show([clone.id_of("first")])[0]
+        assert (task["priority"], task["assignee"]) == ("high", "ada")
+    assert one.head() == two.head()
+    joined(one)
+
+
+# -- the driver ------------------------------------------------------------------------------------------
+
+
+def test_uninstall_takes_the_driver_out_and_the_next_save_leaves_it_out(kit: Any) -> None:
+    assert "merge.taskkeep.driver" in kit.git("config", "--local", "--list")
+    assert any("merge.taskkeep" in entry for entry in kit.project.uninstall())
+    kit.git("checkout", "-q", ".")
+
+    assert kit.project.add("third").warnings == []
+
+    assert "merge.taskkeep" not in kit.git("config", "--local", "--list")
+    assert "merge_driver" in {finding["code"] for finding in kit.project.doctor().findings}
+    kit.project.doctor(fix=True)
+    assert kit.project.doctor().findings == []
+
+
+def test_a_driver_of_another_name_is_left_alone(kit: Any) -> None:
+    """Somebody's own line stays, and doctor names it."""
+    kit.git("config", driver.DRIVER, "mine %A")
+
+    kit.project.add("third")
+    kit.project.doctor(fix=True)
+
+    assert kit.git("config", driver.DRIVER).strip() == "mine %A"
+    assert "merge_driver" in {finding["code"] for finding in kit.project.doctor().findings}
+
+
+@pytest.mark.parametrize("spoilt", [b"", b"{", b'{"version": 1, "tasks": [1]}', b"\xff"])
+def test_a_version_that_cannot_be_read_is_left_to_git(kit: Any, spoilt: bytes, tmp_path: Path) -> None:
+    """Our version is not touched."""
+    data = kit.file.read_bytes()
+    for name, content in (("base", data), ("ours", data), ("theirs", spoilt)):
+        (tmp_path / name).write_bytes(content)
+
+    status = run(["merge-driver", *(str(tmp_path / name) for name in ("base", "ours", "theirs")), "backlog.json"])
+
+    assert status == 4
+    assert (tmp_path / "ours").read_bytes() == data
+
+
+# -- many -------------------------------------------------------------------------------------------------
+
+
+def test_twenty_clones_merged_in_any_order_are_all_there(kit: Any, scratch: Path) -> None:
+    """Each worked alone for a while; every task and every edit arrives."""
+    order = random.Random(5)
+    first = kit.id_of("first")
+    branches = []
+    for number in range(20):
+        branch = f"b{number}"
+        kit.git("checkout", "-q", "-b", branch, "main")
+        for step in range(2):
+            kit.project.add(f"{branch} {step}")
+        kit.project.update([first], Edit(add={"labels": [branch]}))
+        branches.append(branch)
+    on(kit, "main")
+    order.shuffle(branches)
+    for branch in branches:
+        kit.git("merge", "-q", "-m", branch, branch)
+        if order.random() < 0.3:
+            kit.project.note(first, branch)
+
+    assert {f"b{number} {step}" for number in range(20) for step in range(2)} <= kit.titles()
+    assert kit.project.show([first])[0]["labels"] == sorted(branches)
+    joined(kit)
+
+
+def test_plain_git_merges_most_and_never_loses_what_verify_passes(
+    kit: Any, scratch: Path, new_repository: Callable[..., Any]
+) -> None:
+    """Independent additions and edits, without the driver: clean, or a conflict that everybody sees."""
+    kit.git("config", "--remove-section", "merge.taskkeep")
+    shutil.rmtree(kit.local)
+    (kit.local).mkdir()
+    (kit.local / "uninstalled").touch()
+    order, clean, cases = random.Random(7), 0, 12
+    for number in range(30):
+        kit.project.add(f"task {number}", commit=False)
+    kit.project.recover()
+    for case in range(cases):
+        ids = order.sample(sorted(kit.project.backlog().tasks), 2)
+        kit.git("checkout", "-q", "-b", f"c{case}", "main")
+        kit.project.update(ids[:1], Edit(set={"assignee": f"c{case}"}))
+        kit.project.add(f"theirs {case}")
+        on(kit, "main")
+        kit.project.update(ids[1:], Edit(set={"role": f"r{case}"}))
+        before = kit.head()
+        kit.git("merge", "-q", "-m", "merge", f"c{case}", check=False)
+        if kit.git("ls-files", "-u"):
+            kit.git("merge", "--abort")
+            assert kit.head() == before
+            continue
+        clean += 1
+        assert kit.project.verify().ok
+        assert f"theirs {case}" in kit.titles()
+        assert kit.project.show(ids[:1])[0]["assignee"] == f"c{case}"
+    assert clean >= cases - 2
