@@ -615,3 +615,16 @@ class NoWorkingLock(Outside):
     """The file system offers no lock that can be relied on."""
 
     code = "no_lock"
+
+
+class ExtraMissing(Outside):
+    """An optional part that was not installed."""
+
+    code = "extra_missing"
+
+    def __init__(self, extra: str) -> None:
+        super().__init__(
+            f"this needs the extra '{extra}', which is not installed",
+            hint=f"pip install 'taskkeep[{extra}]'",
+            extra=extra,
+        )

@@ -698,6 +698,40 @@ class Project:
             [dict(obj), force],
         )
 
+    def revise(
+        self,
+        task_id: str,
+        fields: Mapping[str, Any],
+        *,
+        note: str | None = None,
+        check: Sequence[int] = (),
+        uncheck: Sequence[int] = (),
+        force: bool = False,
+        **options: Any,
+    ) -> Saved:
+        """Change a task to *fields* as `update_object` does, tick criteria off, append a note: all as one change.
+
+        Status done is set as `finish` does it. Raises what these raise.
+        """
+        from taskkeep.backlog.changes import Edit, add_note, finish_task, merge_object, update_task
+
+        finishing = fields.get("status") == "done"
+        rest = {name: value for name, value in fields.items() if not (finishing and name == "status")}
+        edit = Edit(check=check, uncheck=uncheck)
+
+        def change(backlog: Backlog, name: str, context: Context) -> Backlog:
+            who: dict[str, Any] = {"now": context.now, "actor": context.actor}
+            if note is not None:
+                backlog = add_note(backlog, name, note, **who)
+            if rest:
+                backlog = merge_object(backlog, name, rest, force=force, **who)
+            if edit:
+                backlog = update_task(backlog, name, edit, force=force, **who)
+            return finish_task(backlog, name, force=force, **who) if finishing else backlog
+
+        asked = [dict(fields), note, list(check), list(uncheck), force]
+        return self._change_each("update", [task_id], change, options, asked)
+
     def _set_status(self, what: str, ids: Sequence[str], status: str, force: bool, options: Mapping[str, Any]) -> Saved:
         from taskkeep.backlog.changes import set_status
 
@@ -1126,7 +1160,7 @@ class Project:
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
         from taskkeep.errors import TaskkeepError
-        from taskkeep.store import pending
+        from taskkeep.store import pack, pending
         from taskkeep.store.save import writing
         from taskkeep.store.standing import saved_files
 
@@ -1138,14 +1172,17 @@ class Project:
                 writer.warnings.append(f"{error.message}; it is left alone")
                 writer.saved = saved_files(self.root, writer.log)
             made = None
-            waits = bool(pending.waiting(self.root))
-            if waits and writer.repository is not None and not asked.dry_run and asked.commit is not False:
+            waits, packing = bool(pending.waiting(self.root)), pack.is_under_way(self.root)
+            if (waits or packing) and writer.repository is not None and not asked.dry_run and asked.commit is not False:
                 from taskkeep.store.commit import refuse_obstacles
 
                 try:
                     refuse_obstacles(writer.repository)
-                    made = pending.commit(writer)
-                    waits = False
+                    if waits:
+                        made = pending.commit(writer)
+                        waits = False
+                    if packing and pack.pack_old(writer):
+                        writer.warnings.append("finished a packing of the log that was cut short")
                 except (OSError, TaskkeepError) as error:
                     writer.warnings.append(f"the commit still waits: {error}")
             changed = made is not None or any("cut short" in warning for warning in writer.warnings)

@@ -100,7 +100,7 @@ FAULTS = [
         "store/save.py",
         "        if not ours:\n            self._join(backlog)\n",
         "",
-        "store/test_pipeline.py::test_an_edit_by_hand_is_refused_and_left_alone",
+        "store/test_not_a_crash.py::test_told_as_a_hand_edit_and_left_alone",
     ),
     (
         "the graph of the result is not judged",

@@ -65,6 +65,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "prime": ("prime", "For programs", "Tell an agent what it needs at its start, in few words."),
     "schema": ("schema", "For programs", "Print a JSON Schema, or what every command takes and answers."),
     "completion": ("setup", "For programs", "Print the completion script of a shell."),
+    "mcp": ("mcp", "For programs", "Serve the backlog to an agent over MCP, on stdin and stdout."),
     "agents": ("agents", "For programs", "Set up what language-model agents read and run here."),
     "setup": ("setup", "For programs", "Set up a check in git before each commit."),
     "uninstall": ("setup", "For programs", "Take out what was set up in git and for agents, never the backlog."),

@@ -55,6 +55,7 @@ SHAPES: dict[str, str | None] = {
     "prime": "primer",
     "schema": "schema",
     "completion": "completion",
+    "mcp": None,
     "agents": "agents",
     "setup": "edited",
     "uninstall": "removed",

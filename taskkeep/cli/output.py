@@ -9,6 +9,11 @@ from __future__ import annotations
 import os
 import sys
 
+from taskkeep.answers import past as past
+from taskkeep.answers import picked as picked
+from taskkeep.answers import saved_as_json as saved_as_json
+from taskkeep.answers import with_etag as with_etag
+
 TYPE_CHECKING = False  # as in typing, whose import --version does without
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -334,16 +339,6 @@ def point_words(point: Point) -> str:
     return ", ".join(words)
 
 
-def past(moment: Moment | None) -> dict[str, Any]:
-    """What the JSON answer says of the point in time that it is about."""
-    if moment is None:
-        return {}
-    answer: dict[str, Any] = {"at": moment.point.as_json()}
-    if moment.notes:
-        answer["warnings"] = list(moment.notes)
-    return answer
-
-
 # -- values ------------------------------------------------------------------------------
 
 
@@ -356,37 +351,6 @@ def _claims(saved: Saved) -> list[str]:
     if saved.claim is None:
         return []
     return [f"claim {saved.claim} until {task.get('claimed_until', '-')}" for task in saved.tasks]
-
-
-def with_etag(task: Mapping[str, Any]) -> dict[str, Any]:
-    from taskkeep.backlog.task import etag
-
-    return {**task, "etag": etag(task)}
-
-
-def saved_as_json(saved: Saved) -> dict[str, Any]:
-    """The answer of a writer."""
-    answer: dict[str, Any] = {
-        "changed": saved.changed,
-        "tasks": [with_etag(task) for task in saved.tasks],
-        "events": list(saved.events),
-        "commit": saved.commit,
-        "pending": saved.pending,
-        "warnings": list(saved.warnings),
-    }
-    if saved.task is not None:
-        answer["task"] = with_etag(saved.task)
-    if saved.claim is not None:
-        answer["claim"] = saved.claim
-    if saved.results is not None:
-        answer["results"] = saved.results
-    if saved.dry_run:
-        answer["dry_run"] = True
-    if saved.replayed:
-        answer["replayed"] = True
-    if saved.difference is not None:
-        answer["difference"] = saved.difference.as_json()
-    return answer
 
 
 def field_names(values: Iterable[str]) -> tuple[str, ...]:
@@ -408,14 +372,6 @@ def field_names(values: Iterable[str]) -> tuple[str, ...]:
             hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(FIELDS)}."
             raise Usage(f"no field {name[:40]!r}", hint=hint)
     return names
-
-
-def picked(tasks: Sequence[Task], fields: Sequence[str]) -> Sequence[Mapping[str, Any]]:
-    """The tasks with only the fields that were asked for; what a task lacks stays out."""
-    if not fields:
-        return tasks
-    wide = [with_etag(task) for task in tasks] if "etag" in fields else tasks
-    return [{field: task[field] for field in fields if field in task} for task in wide]
 
 
 def cell(task: Mapping[str, Any], field: str) -> str:

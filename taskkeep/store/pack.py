@@ -14,6 +14,7 @@ from taskkeep.store.layout import AUDIT
 from taskkeep.store.pending import waiting
 
 if TYPE_CHECKING:
+    from taskkeep.store.layout import Root
     from taskkeep.store.save import Writer
 
 LIMIT = 1000  # loose files from which on a writer packs
@@ -24,29 +25,35 @@ NOTE = "packing"
 def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> bool:
     """Pack all but the newest loose files where there are more than *limit*; False where nothing was to do.
 
-    The note in ``local/packing`` lets the next writer finish or take back what a crash cut short.
-    Two branches that pack the same files make the same pack. Raises OSError, TaskkeepError.
+    A packing that a crash cut short is gone on with first; the note in ``local/packing`` names it. Until
+    then events stand in two files, which readers take for one. Two branches that pack the same files
+    make the same pack. Raises OSError, TaskkeepError.
     """
-    loose = [name for name in log.list_files(writer.root) if "/" in name]
-    old = loose[: max(len(loose) - kept, 0)]
-    if len(loose) <= limit or not old or waiting(writer.root):
-        return False
     root = writer.root
+    if waiting(root) or (writer.repository is not None and not writer.commits()):
+        return False
+    if noted := _noted(root):
+        _go_on(writer, *noted)
+        return True
+    loose = [name for name in log.list_files(root) if "/" in name]
+    old = loose[: max(len(loose) - kept, 0)]
+    if len(loose) <= limit or not old:
+        return False
     data = b"".join(read(os.path.join(root.audit, name))[0] for name in old)
     pack = f"pack-{sha256(data).hexdigest()}.jsonl"
     rows = "".join(f"{name}\n" for name in [pack, *old]).encode()
     replace(os.path.join(root.local, NOTE), [rows], tmp=os.path.join(root.tmp, NOTE), mode=0o600)
     try:
         replace(os.path.join(root.audit, pack), [data], tmp=os.path.join(root.tmp, pack))
-        if writer.commits():
-            gone = {f"{AUDIT}/{name}": None for name in old}
-            note = f"{writer.config['subject_prefix']}taskkeep: pack {len(old)} files of the log\n"
-            writer.commit({f"{AUDIT}/{pack}": [data], **gone}, note)
+        _go_on(writer, pack, old)
     except (OSError, TaskkeepError):
-        _take_back(writer, pack)
+        _take_back(root, pack)
         raise
-    _finish(writer, old)
     return True
+
+
+def is_under_way(root: Root) -> bool:
+    return os.path.exists(os.path.join(root.local, NOTE))
 
 
 def limit_for(source: str) -> int:
@@ -55,30 +62,49 @@ def limit_for(source: str) -> int:
 
 
 def settle(writer: Writer) -> None:
-    """Finish a packing that was cut short after its commit, take it back before. Raises OSError."""
-    try:
-        rows = read(os.path.join(writer.root.local, NOTE))[0].decode().split("\n")[:-1]
-    except FileNotFoundError:
+    """Finish a packing that was cut short after its commit, forget it before its pack was there. Raises OSError.
+
+    In between the index may hold the packing already: the next save goes on with it.
+    """
+    noted = _noted(writer.root)
+    if noted is None:
         return
-    pack, old = rows[0], rows[1:]
-    there = os.path.exists(os.path.join(writer.root.audit, pack))
-    if there and (writer.repository is None or writer.is_committed(f"{AUDIT}/{pack}")):
-        _finish(writer, old)
-    else:
-        _take_back(writer, pack)
+    pack, old = noted
+    if not os.path.exists(os.path.join(writer.root.audit, pack)):
+        _take_back(writer.root, pack)
+    elif writer.repository is None or writer.is_committed(f"{AUDIT}/{pack}"):
+        _finish(writer.root, old)
 
 
-def _finish(writer: Writer, old: list[str]) -> None:
-    audit = writer.root.audit
+def _noted(root: Root) -> tuple[str, list[str]] | None:
+    """The pack that is being made, and the files that it replaces."""
+    try:
+        rows = read(os.path.join(root.local, NOTE))[0].decode().split("\n")[:-1]
+    except FileNotFoundError:
+        return None
+    return rows[0], rows[1:]
+
+
+def _go_on(writer: Writer, pack: str, old: list[str]) -> None:
+    """Commit the pack in the place of *old*, then remove them."""
+    if writer.repository is not None:
+        gone = {f"{AUDIT}/{name}": None for name in old}
+        note = f"{writer.config['subject_prefix']}taskkeep: pack {len(old)} files of the log\n"
+        writer.commit({f"{AUDIT}/{pack}": [read(os.path.join(writer.root.audit, pack))[0]], **gone}, note)
+    _finish(writer.root, old)
+
+
+def _finish(root: Root, old: list[str]) -> None:
+    audit = root.audit
     for name in old:
         remove(os.path.join(audit, name))
     for day in {name.partition("/")[0] for name in old}:
         with contextlib.suppress(OSError):  # newer files lie there still
             os.rmdir(os.path.join(audit, day))
     sync_folder(audit)
-    remove(os.path.join(writer.root.local, NOTE))
+    remove(os.path.join(root.local, NOTE))
 
 
-def _take_back(writer: Writer, pack: str) -> None:
-    remove(os.path.join(writer.root.audit, pack))
-    remove(os.path.join(writer.root.local, NOTE))
+def _take_back(root: Root, pack: str) -> None:
+    remove(os.path.join(root.audit, pack))
+    remove(os.path.join(root.local, NOTE))

@@ -655,7 +655,8 @@ class Writer:
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
 
     def _pack(self, limit: int) -> None:
-        if os.path.exists(self.root.journal) or int(self.log.names.partition(":")[0]) <= limit:
+        few = int(self.log.names.partition(":")[0]) <= limit and not pack.is_under_way(self.root)
+        if few or os.path.exists(self.root.journal):
             return
         try:
             if pack.pack_old(self, limit=limit):

@@ -221,3 +221,13 @@ def test_a_picture_is_made_of_what_a_terminal_showed(tmp_path: Path) -> None:
     assert "bold" in svg
     assert "True" in svg
     assert "url(" not in svg.replace("url(#", "")
+
+
+@every_document
+def test_tests_that_documents_name_are_there(document: Path) -> None:
+    for name, function in re.findall(
+        r"`(?:[\w ]+ )?(?:tests/[\w/]*)?(test_\w+\.py)(?:::(\w+))?`", document.read_text("utf-8")
+    ):
+        files = list((TOP / "tests").rglob(name))
+        assert files, name
+        assert any(f"def {function}(" in file.read_text("utf-8") for file in files) or not function, function

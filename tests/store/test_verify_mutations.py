@@ -52,11 +52,10 @@ def case(seed: Path, git_alone: None, scratch: Path) -> Case:
 
 @planted("lost_task")
 def a_task_is_dropped(case: Case) -> Any:
-    ids = [task["id"] for task in case.tasks()]
     gone = case.task("beta")["id"]
     case.drop("beta")
-    after = [task_id for task_id in ids if task_id > gone]
-    return case.line_of(after[0] if after else ids[-1])
+    left = [task["id"] for task in case.tasks()]
+    return case.line_of(next((task_id for task_id in left if task_id > gone), left[-1]))
 
 
 @planted("lost_task")

@@ -37,7 +37,7 @@ def log(
     ] = None,
     source: Annotated[
         list[str] | None,
-        typer.Option("--source", metavar="NAME", help="cli api import undo restore archive recovery …"),
+        typer.Option("--source", metavar="NAME", help="cli api mcp import undo restore archive recovery …"),
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Long texts whole, not what changed in them.")] = False,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most the last N; 0 for all.")] = LIMIT,

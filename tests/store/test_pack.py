@@ -1,0 +1,64 @@
+"""Old files of the log become one: event for event, whatever stops it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+from taskkeep.store.layout import Root
+from taskkeep.store.pack import pack_old
+from taskkeep.store.save import Options, writing
+
+PACK = """
+from taskkeep.store.layout import Root
+from taskkeep.store.pack import pack_old
+from taskkeep.store.save import Options, writing
+with writing(Root(project.folder), Options()) as writer:
+    pack_old(writer, limit=2, kept=1)
+"""
+
+
+def events(kit: Any) -> dict[str, Any]:
+    return {event["event_id"]: event for event in kit.project.log(limit=0).events}
+
+
+def test_old_files_of_the_log_become_one(kit: Any) -> None:
+    """In a commit of its own; the newest files stay as they were."""
+    for number in range(5):
+        kit.project.add(f"task {number}")
+    before, files, commits = events(kit), kit.log_files(), kit.commits()
+
+    with writing(Root(str(kit.root)), Options()) as writer:
+        assert pack_old(writer, limit=4, kept=2)
+
+    newest = sorted(files)[-2:]
+    assert [name for name in sorted(kit.log_files()) if "/" in name] == newest
+    assert all(kit.log_files()[name] == files[name] for name in newest)
+    assert (events(kit), kit.commits()) == (before, commits + 1)
+    kit.assert_sound()
+    kit.project.add("after")
+    kit.assert_sound()
+
+
+def test_a_log_killed_while_it_is_packed_holds_all_its_events(
+    kit: Any, run_and_die: Callable[[Any, int, str], bool]
+) -> None:
+    """At each step; the next writer, or `recover`, finishes the packing or takes it back."""
+    before, seen = events(kit), set()
+    for step in range(1, 200):
+        copy = type(kit)(kit.folder.parent / "copy")
+        shutil.copytree(kit.folder, copy.folder, symlinks=True)
+        killed = run_and_die(copy, step, PACK)
+
+        assert events(copy) == before, step
+        copy.project.recover() if step % 2 else copy.project.add("after")
+        assert events(copy).keys() >= before.keys(), step
+        copy.assert_sound()
+        seen.add(any("pack-" in name for name in copy.log_files()))
+        shutil.rmtree(copy.folder)
+        if not killed:
+            break
+    else:
+        raise AssertionError("it never came to an end")
+    assert seen == {True, False}, "both states were reached"
