@@ -501,13 +501,22 @@ class Conflicting(Refused):
     code = "conflict"
 
     def __init__(self, conflicts: Sequence[Mapping[str, Any]]) -> None:
-        names = list(dict.fromkeys(f"{one['task_id']} {one['field'] or '(deleted)'}" for one in conflicts))
-        shown = ", ".join(names[:5]) + (" …" if len(names) > 5 else "")
+        shown = "; ".join(map(_both_values, conflicts[:3])) + (" …" if len(conflicts) > 3 else "")
         super().__init__(
             f"the file and the changes since its base differ in {shown}",
-            hint="Look at details.conflicts, write into the file what shall stand, and apply it upon a later base.",
+            hint="Write into the file what shall stand, and apply it upon a later base; --json has all values.",
             conflicts=list(conflicts),
         )
+
+
+def _both_values(conflict: Mapping[str, Any]) -> str:
+    if conflict["field"] is None:
+        return f"{conflict['task_id']} (deleted {'here' if conflict['ours'] is None else 'in the file'})"
+    ours, theirs = (
+        "nothing" if value is None else ascii(value) if len(ascii(value)) <= 40 else f"{ascii(value)[:37]}..."
+        for value in (conflict["ours"], conflict["theirs"])
+    )
+    return f"{conflict['task_id']} {conflict['field']} (here {ours}, in the file {theirs})"
 
 
 class NothingToUndo(Refused):

@@ -74,11 +74,13 @@ class Rewriting:
         now: str,
         actor: str,
         by_hand: bool,
+        current: Backlog | None = None,
     ) -> None:
         self.before, self.past, self.by_hand = before, past, by_hand
+        self._current = {} if current in (None, before) else by_uid(current)
         self._new_id, self._new_uid, self.now, self.actor = new_id, new_uid, now, actor
         self._told: dict[str, list[str]] = {}
-        self._known = {task["uid"]: task for task in (*before.archived.values(), *before.tasks.values())}
+        self._known = by_uid(before)
         self._renamed: dict[str, str] = {}  # id in the file -> id of the task that it means
 
     def wanted(self, live: Sequence[Row], archived: Sequence[Row] | None = None) -> Wanted:
@@ -177,7 +179,7 @@ class Rewriting:
         values = normalise(given, task_id=task_id)
         self._link(values)
         if values.get("notes"):
-            values["notes"] = self._dated(values["notes"], old.get("notes", ()))
+            values["notes"] = self._dated(values["notes"], old)
         if not self.by_hand:
             self._unwrap(old, values)
         status = values.pop("status", old["status"])
@@ -232,13 +234,18 @@ class Rewriting:
         if values.get("depends_on"):
             values["depends_on"] = [self._renamed.get(target, target) for target in values["depends_on"]]
 
-    def _dated(self, notes: Iterable[Row], there: Iterable[Row]) -> list[Row]:
-        """Notes that were there as they are; new ones by the actor now, unless a person dated them."""
-        known = {(note["at"], note["by"], note["text"]) for note in there}
+    def _dated(self, notes: Iterable[Row], old: Task) -> list[Row]:
+        """Notes that are there as they are; new ones by the actor now, unless a person dated them."""
+        known = {(note["at"], note["by"], note["text"]) for note in old.get("notes", ())}
+        since = {note["text"]: note for note in self._current.get(old["uid"], {}).get("notes", ())}
         result = []
         for note in notes:
-            kept = (note["at"], note["by"], note["text"]) in known
-            at, by = (note["at"], note["by"]) if kept or self.by_hand else (None, None)
+            at, by = note["at"], note["by"]
+            if (at, by, note["text"]) not in known:
+                if note["text"] in since:
+                    at, by = since[note["text"]]["at"], since[note["text"]]["by"]
+                elif not self.by_hand:
+                    at, by = None, None
             result.append({"at": at or self.now, "by": by or self.actor, "text": note["text"]})
         return result
 
@@ -259,6 +266,7 @@ class Rewriting:
                         item["at"], item["by"] = ours["at"], ours["by"]
 
     def _tell_claim(self, old: Task) -> None:
+        old = self._current.get(old["uid"], old)
         holder, until = old.get("claimed_by"), old.get("claimed_until")
         if holder is not None and holder != self.actor and until is not None and until > self.now:
             self._tell("are claimed by others", f"{old['id']} by {holder} until {until}")
@@ -271,6 +279,34 @@ class Rewriting:
         ]
         if mended:
             self._tell("were put right, as only taskkeep sets them", f"{task['id']} {', '.join(mended)}")
+
+
+def by_uid(backlog: Backlog) -> dict[str, Task]:
+    """All tasks, archived ones too."""
+    return {task["uid"]: task for task in (*backlog.archived.values(), *backlog.tasks.values())}
+
+
+def untouched(before: Backlog, after: Backlog) -> Backlog:
+    """Return *after* with the tasks as *before* has them that differ from it in `updated_at` alone."""
+    old = by_uid(before)
+    same_but_time = {
+        task["id"]: old[task["uid"]]
+        for task in (*after.archived.values(), *after.tasks.values())
+        if task["uid"] in old and same({**task, "updated_at": ""}, {**old[task["uid"]], "updated_at": ""})
+    }
+    live, archived = (
+        {task_id: same_but_time.get(task_id, task) for task_id, task in tasks.items()}
+        for tasks in (after.tasks, after.archived)
+    )
+    return Backlog(live, archived)
+
+
+def upon(base: Backlog, now: Backlog, rows: Sequence[Row]) -> Backlog:
+    """Return *base* with those tasks made since that *rows* speak of: who names them had seen them."""
+    known = by_uid(base)
+    uids, ids = ({row[field] for row in rows if isinstance(row.get(field), str)} for field in ("uid", "id"))
+    since = [task for uid, task in by_uid(now).items() if uid not in known and (uid in uids or task["id"] in ids)]
+    return base.replacing(*(task for task in since if task["id"] not in base)) if since else base
 
 
 def _counted(what: str, of: Sequence[str]) -> str:
@@ -423,7 +459,7 @@ def reverted(before: Backlog, after: Backlog, past: Past, *, cuts: bool) -> list
     """What *after* would set back to a value that the task held before, and what it would drop of notes
     and criteria; with *cuts* every field that it would empty, too.
     """
-    known = {task["uid"]: task for task in (*before.archived.values(), *before.tasks.values())}
+    known = by_uid(before)
     archived = {task["uid"] for task in before.archived.values()} - {task["uid"] for task in before.tasks.values()}
     found: list[Reverted] = []
     for place, tasks in (("live", after.tasks), ("archive", after.archived)):

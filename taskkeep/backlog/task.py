@@ -241,6 +241,9 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
 
 
 def shortened(text: str) -> str:
-    """*text* fit for a message: on one line, without control characters, not too long."""
+    """*text* fit for a message: on one line, without control characters or secrets, not too long."""
+    from taskkeep.backlog.secrets import redacted
+
+    text = redacted(text)
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= 60 else text[:57] + "..."

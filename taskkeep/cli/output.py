@@ -16,12 +16,12 @@ from taskkeep.answers import with_etag as with_etag
 
 TYPE_CHECKING = False  # as in typing, whose import --version does without
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Any, TextIO
 
     from taskkeep.backlog.query import Page
     from taskkeep.backlog.task import Task
-    from taskkeep.cli.screen import Screen
+    from taskkeep.cli.screen import Bar, Screen
     from taskkeep.errors import TaskkeepError
     from taskkeep.project import Saved
     from taskkeep.store.history import Moment, Point
@@ -304,15 +304,13 @@ class Output:
         for note in notes_of(verdict.checked):
             self.notice(note)
 
-    def progress(self) -> Callable[[int, int], None] | None:
-        """Shows on a terminal how far a long walk is; None where nobody would see it."""
-        if self.quiet or self.is_json or not sys.stderr.isatty():
+    def progress(self) -> Bar | None:
+        """A bar on the terminal for what takes long; None where nobody would see it."""
+        if self.quiet or self.is_json or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
             return None
+        from taskkeep.cli.screen import Bar
 
-        def show(number: int, total: int) -> None:
-            write_err(f"\r{number} of {total}\x1b[K" if number < total else "\r\x1b[K")
-
-        return show
+        return Bar(write_err)
 
     def _finding(self, finding: Mapping[str, Any]) -> str:
         """A finding in the way compilers say it, with its hint below."""

@@ -14,7 +14,7 @@ from taskkeep.backlog.times import to_number
 from taskkeep.cli.output import paragraphs, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskkeep.backlog.task import Task
 
@@ -162,6 +162,30 @@ class Screen:
         title = cut(shown(task["title"]), max(room, TITLE_LEAST))
         head = f"{self.paint(mark, GREEN if mark == '✓' else DIM)} {self.paint(task['id'], CYAN)}"
         return f"{head}  {self.paint(status, code)}  {title}"
+
+
+class Bar:
+    """How far a long task is: shown after half a second, ten times a second at most, and gone at the end."""
+
+    AFTER, EVERY, CELLS = 0.5, 0.1, 24
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._next = time.monotonic() + self.AFTER
+        self._shown = False
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        self._next, self._shown = now + self.EVERY, True
+        full = self.CELLS * min(done, total) // max(total, 1)
+        self._write(f"\r[{'#' * full}{'.' * (self.CELLS - full)}] {done} of {total} {what}\x1b[K")
+
+    def clear(self) -> None:
+        if self._shown:
+            self._shown = False
+            self._write("\r\x1b[K")
 
 
 _HEADS = {

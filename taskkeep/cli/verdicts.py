@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from taskkeep import __version__
+from taskkeep.backlog.secrets import redacted
 from taskkeep.cli.output import shown
 from taskkeep.errors import Usage
 from taskkeep.store.files import disk_fault
@@ -209,7 +210,7 @@ _MARKUP = frozenset("\\`*_{}[]()#+!|~:@/$^=")
 def safe(text: Any) -> str:
     """*text* as Markdown that shows it as it is, on one line: no link, no mention, no HTML, no table cell."""
     words = []
-    for character in shown(str(text)):
+    for character in shown(redacted(str(text))):
         if character in "<>&":
             words.append({"<": "&lt;", ">": "&gt;", "&": "&amp;"}[character])
         elif character in _MARKUP:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog.difference import difference
-from taskkeep.backlog.rewrite import Past, Rewriting, allowed, refuse_losses, stubs
+from taskkeep.backlog.rewrite import Past, Rewriting, allowed, refuse_losses, stubs, untouched, upon
+from taskkeep.errors import Conflicting
 from taskkeep.store import log
 
 if TYPE_CHECKING:
@@ -38,17 +39,32 @@ class Application:
     def change(self, before: Backlog, context: Context) -> Backlog:
         """Return the backlog that the rows ask for. Raises what Project.apply says."""
         past = Past(log.read_all(self._root))
+        ground = before if self._base is None else self._ground(self._base, before)
         rewriting = Rewriting(
-            before,
+            ground,
             past,
             new_id=context.new_id,
             new_uid=context.new_uid,
             now=context.now,
             actor=context.actor,
             by_hand=False,
+            current=before,
         )
         after, told = rewriting.wanted(self._rows)
+        if ground is not before:
+            from taskkeep.backlog.merge import merge
+
+            after, conflicts = merge(ground, before, after)
+            if conflicts:
+                raise Conflicting([conflict._asdict() for conflict in conflicts])
+            after = untouched(before, after)
         refuse_losses(before, after, past, allowed(before, after, self._delete, self._revert), cuts=True)
         self.difference = difference(before, after)
         context.warn([*self._told, *told, *stubs(before, after)])
         return after
+
+    def _ground(self, base: str, before: Backlog) -> Backlog:
+        """What the file was written upon. Raises what resolving a point in time raises."""
+        from taskkeep.store.history import resolve_when
+
+        return upon(resolve_when(self._root, base).backlog(), before, self._rows)

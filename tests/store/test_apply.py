@@ -9,7 +9,16 @@ from typing import Any
 import pytest
 
 import taskkeep
-from taskkeep.errors import FieldsReverted, HandEdit, InputInvalid, Mojibake, OneTaskOnly, TasksLost
+from taskkeep.errors import (
+    Conflicting,
+    FieldsReverted,
+    HandEdit,
+    InputInvalid,
+    Mojibake,
+    OneTaskOnly,
+    TasksLost,
+    UnknownPoint,
+)
 
 Value = dict[str, Any]
 
@@ -292,3 +301,94 @@ def test_the_same_request_with_its_key_is_replayed(kit: Any) -> None:
 
 def test_input_errors_name_the_file(kit: Any) -> None:
     assert "their.json" in refused(kit, b"{", InputInvalid, name="their.json").message
+
+
+# -- upon an older state -------------------------------------------------------------------
+
+
+def test_what_came_since_the_base_stays(kit: Any) -> None:
+    """Other fields of the same task, a new task, a deletion, a note; the file's own changes come on top."""
+    kit.project.add("third")
+    third = kit.id_of("third")
+    written_upon = kit.head()
+    fields = {"priority": "high", "labels": ["theirs"], "notes": ["of the model"]}
+    data = rewritten(kit, lambda tasks: named(tasks, "first").update(fields))
+    kit.project.update([kit.id_of("first")], taskkeep.Edit(set={"assignee": "ada"}, add={"labels": ["ours"]}))
+    kit.project.note(kit.id_of("second"), "meanwhile")
+    kit.project.delete([third], why="done elsewhere")
+    kit.project.add("fourth")
+    refused(kit, data, TasksLost)
+
+    saved = kit.project.apply(data, base=written_upon)
+
+    assert saved.changed
+    assert [(one.task_id, sorted(one.changes)) for one in saved.difference.changed] == [
+        (kit.id_of("first"), ["labels", "notes", "priority"])
+    ]
+    first = task(kit, "first")
+    assert (first["priority"], first["assignee"], first["labels"]) == ("high", "ada", ["ours", "theirs"])
+    assert kit.titles() == {"first", "second", "fourth"}
+    assert task(kit, "second")["notes"][0]["text"] == "meanwhile"
+    assert kit.project.apply(data, base=written_upon).changed is False
+    kit.assert_sound()
+
+
+def test_the_base_is_an_event_or_a_revision(kit: Any) -> None:
+    data = rewritten(kit, lambda tasks: named(tasks, "first").update(priority="high"))
+    event = kit.project.log(limit=1).events[0]["event_id"]
+    kit.project.update([kit.id_of("second")], taskkeep.Edit(set={"role": "backend"}))
+
+    assert kit.project.apply(data, base=event).changed
+    assert kit.project.apply(data, base="HEAD~2").changed is False
+
+    assert (task(kit, "first")["priority"], task(kit, "second")["role"]) == ("high", "backend")
+    assert isinstance(refused(kit, data, taskkeep.TaskkeepError, base="nowhere"), UnknownPoint)
+
+
+def test_what_both_changed_is_refused_and_named(kit: Any) -> None:
+    """One field set to two values, and a task that the file changes and somebody deleted meanwhile."""
+    first, second = kit.id_of("first"), kit.id_of("second")
+
+    def change(tasks: list[Value]) -> None:
+        named(tasks, "first").update(title="of the file", role="backend")
+        named(tasks, "second").update(priority="low")
+
+    data, base = rewritten(kit, change), kit.head()
+    kit.project.update([first], taskkeep.Edit(set={"title": "since"}))
+    kit.project.delete([second], why="gone")
+
+    error = refused(kit, data, Conflicting, base=base)
+
+    found = {(one["task_id"], one["field"], one["kind"]) for one in error.details["conflicts"]}
+    assert found == {(first, "title", "field"), (second, None, "delete_edit")}
+    [title] = [one for one in error.details["conflicts"] if one["field"] == "title"]
+    assert (title["base"], title["ours"], title["theirs"]) == ("first", "since", "of the file")
+
+
+def test_upon_a_base_nothing_goes_or_goes_back_unnamed_either(kit: Any) -> None:
+    kit.project.update([kit.id_of("first")], taskkeep.Edit(set={"priority": "high"}))
+    first, second, base = kit.id_of("first"), kit.id_of("second"), kit.head()
+    kit.project.add("third")
+    dropped = rewritten(kit, lambda tasks: tasks.remove(named(tasks, "second")))
+    back = rewritten(kit, lambda tasks: named(tasks, "first").update(priority="medium"))
+
+    refused(kit, dropped, TasksLost, base=base)
+    refused(kit, back, FieldsReverted, base=base)
+
+    assert kit.project.apply(dropped, base=base, allow_delete=[second]).changed
+    assert kit.project.apply(back, base=base, allow_revert=[first]).changed
+    assert kit.titles() == {"first", "third"}
+    kit.assert_sound()
+
+
+def test_a_task_that_the_base_has_not_and_the_file_names_is_no_new_one(kit: Any) -> None:
+    """The base was named too early."""
+    base = kit.head()
+    kit.project.add("third")
+    data = rewritten(kit, lambda tasks: named(tasks, "third").update(priority="high"))
+
+    kit.project.apply(data, base=base)
+
+    assert kit.titles() == {"first", "second", "third"}
+    assert task(kit, "third")["priority"] == "high"
+    kit.assert_sound()

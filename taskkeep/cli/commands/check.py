@@ -69,20 +69,25 @@ def verify(
     from taskkeep.project import verify as verify_at
 
     call = call_of(ctx)
-    verdict = verify_at(
-        call.folder,
-        base=base,
-        head=head,
-        staged=staged,
-        history=history,
-        anchor=anchor,
-        every=every,
-        strict=strict,
-        only=_named(split(only or ()), only, "--only"),
-        skip=_named(split(skip or ()), skip, "--skip"),
-        index_file=_hooks_index() if staged else None,
-        progress=call.output.progress() if history else None,
-    )
+    progress = call.output.progress()
+    try:
+        verdict = verify_at(
+            call.folder,
+            base=base,
+            head=head,
+            staged=staged,
+            history=history,
+            anchor=anchor,
+            every=every,
+            strict=strict,
+            only=_named(split(only or ()), only, "--only"),
+            skip=_named(split(skip or ()), skip, "--skip"),
+            index_file=_hooks_index() if staged else None,
+            progress=progress,
+        )
+    finally:
+        if progress is not None:
+            progress.clear()
     status = call.output.verdict(verdict)
     if summary is not None:
         from taskkeep.cli.verdicts import append_summary

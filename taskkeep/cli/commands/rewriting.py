@@ -71,7 +71,8 @@ def apply(
     For a program or a model that gives back all tasks at once: the difference is shown and saved as
     one change. A task that FILE lacks must be named with --allow-delete, one whose fields would be
     cut or go back to older values with --allow-revert. What only taskkeep sets is not taken from
-    FILE; a Markdown fence around the JSON, a bare list and another order are no matter.
+    FILE; a Markdown fence around the JSON, a bare list and another order are no matter. With --base
+    what was changed since then stays, and what both changed differently is refused and named.
     """
     call = call_of(ctx)
     data = call.texts.whole(file, "the file")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.verify.findings import Findings
+    from taskkeep.store.verify.findings import Findings, Progress
     from taskkeep.store.verify.trees import Tree
 
 ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
@@ -40,6 +40,7 @@ class Judged:
     def __init__(self, tree: Tree, findings: Findings) -> None:
         self.tree, self.findings = tree, findings
         self.tasks: dict[str, list[Task] | None] = {}
+        self.written: set[str] = set()  # files that are, byte for byte, the text of their tasks as they stand
         self.live: dict[str, Task] = {}
         self.archived: dict[str, Task] = {}
         self.sound = False  # shaped, every id once
@@ -52,12 +53,29 @@ class Judged:
         return {task["uid"]: task for task in (*self.archived.values(), *self.live.values())}
 
 
-def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, allowed: Collection[str] = ()) -> Judged:
+STEPS = ("files", "tasks", "links", "log", "replay", "texts")
+
+
+def judge(
+    tree: Tree,
+    findings: Findings,
+    *,
+    narrowed_by: Tree | None = None,
+    allowed: Collection[str] = (),
+    progress: Progress | None = None,
+) -> Judged:
     """Check one tree. *narrowed_by*: whose configuration narrows the schema; *allowed*: fingerprints of
     secrets that are let pass."""
+
+    def step(what: str) -> None:
+        if progress is not None:
+            progress(STEPS.index(what), len(STEPS), what)
+
     judged = Judged(tree, findings)
+    step("files")
     for name in (BACKLOG, ARCHIVE):
-        judged.tasks[name] = _parse(tree, name, findings)
+        judged.tasks[name] = _parse(judged, name)
+    step("tasks")
     shaped = [_check_shape(judged, name) for name in (BACKLOG, ARCHIVE)]
     judged.sound = all(shaped)
     judged.live, judged.archived = (
@@ -65,10 +83,13 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
         for name in (BACKLOG, ARCHIVE)
     )
     judged.archived = {task_id: task for task_id, task in judged.archived.items() if task_id not in judged.live}
+    step("links")
     if judged.sound:
         _check_graph(judged)
+    step("log")
     _check_log(tree, findings)
-    if tree.log.sound and tree.log.events:
+    step("replay")
+    if tree.log.sound and tree.log.hashes:
         _check_replay(judged)
     if not judged.replayed:  # bytes that replay gives are canonical
         _check_canonical(judged)
@@ -76,6 +97,7 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
             judged.consistent = _allows(judged, judged.replay)
     if judged.replay is not None:
         _check_missing(judged, judged.replay)
+    step("texts")
     narrowing = _check_config(tree, findings, narrowed_by)
     if narrowing is not None and judged.sound:
         _check_narrowed(judged, narrowing)
@@ -87,9 +109,14 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
 # -- the files ---------------------------------------------------------------------------------
 
 
-def _parse(tree: Tree, name: str, findings: Findings) -> list[Task] | None:
+def _parse(judged: Judged, name: str) -> list[Task] | None:
+    tree, findings = judged.tree, judged.findings
     try:
-        return text.parse(tree.data(name), name, only_known=True)
+        data = tree.data(name)
+        if (tasks := text.parse_written(data)) is not None:
+            judged.written.add(name)
+            return tasks
+        return text.parse(data, name, only_known=True)
     except FileNotFoundError:
         if name == ARCHIVE:
             return []
@@ -245,11 +272,19 @@ def _agrees(judged: Judged, replay: Replay, expected: Mapping[str, Task], moved:
     if last["after"] != tree.sha(BACKLOG) or archive_after(last) != tree.sha(ARCHIVE):
         return False
     ordered = sorted(expected.values(), key=lambda task: str(task["id"]))
-    if text.dump(task for task in ordered if task["uid"] not in moved) != tree.data(BACKLOG):
+    if not _is_text(judged, BACKLOG, [task for task in ordered if task["uid"] not in moved]):
         return False
     if not moved and ARCHIVE not in tree.files:
         return True
-    return ARCHIVE in tree.files and text.dump(t for t in ordered if t["uid"] in moved) == tree.data(ARCHIVE)
+    return ARCHIVE in tree.files and _is_text(judged, ARCHIVE, [task for task in ordered if task["uid"] in moved])
+
+
+def _is_text(judged: Judged, name: str, wanted: list[Task]) -> bool:
+    """Is the file, byte for byte, the canonical text of these tasks?"""
+    if name in judged.written:
+        there = judged.tasks[name] or []
+        return len(there) == len(wanted) and all(map(text.is_same_text, there, wanted))
+    return text.dump(wanted) == judged.tree.data(name)
 
 
 def _allows(judged: Judged, replay: Replay) -> bool:

@@ -48,9 +48,9 @@ def compare(old: Tree, new: Judged, findings: Findings) -> None:
     found = new.by_uid
     # A log that holds all of the older one and gives the files answers for every difference of a field.
     explained = new.consistent and not gone
-    fresh = [event for event in new.tree.log.events if event["hash"] not in old.log.hashes]
+    fresh = [event for event in new.tree.log.loose if event["hash"] not in old.log.hashes]
     touched = _touched(fresh)
-    ended = {event["uid"] for event in new.tree.log.events if event["event_type"] == "task_deleted"}
+    ended = {event["uid"] for event in new.tree.log.loose if event["event_type"] == "task_deleted"}
     ended |= {uid for uid, field in touched if field is None}
     for uid, task in tasks.items():
         if uid not in found:
@@ -237,7 +237,7 @@ def check_config_changed(old: Tree, new: Tree, findings: Findings) -> None:
             line=_first_other_config_line(old, new),
             hint="Look at it by itself: it counts once it is merged.",
         )
-    known = secrets.allowed_in(old.log.events)
+    known = secrets.allowed_in(old.log.loose)
     for event in new.log.events:
         if event["hash"] not in old.log.hashes and not secrets.allowed_in([event]) <= known:
             path, line = new.log.place(event)
@@ -265,7 +265,7 @@ def changes_between(old: Tree, new: Judged) -> Changes:
     """What the newer state adds, finishes, changes and deletes."""
     before: Mapping[str, Task] = old.loose_tasks or {}
     after = new.by_uid if new.sound else {}
-    fresh = [event for event in new.tree.log.events if event["hash"] not in old.log.hashes]
+    fresh = [event for event in new.tree.log.loose if event["hash"] not in old.log.hashes]
     reasons = {event["uid"]: event for event in fresh if event["event_type"] == "task_deleted"}
     added, finished, changed = [], [], []
     for uid, task in after.items():

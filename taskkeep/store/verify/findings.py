@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from taskkeep.backlog.secrets import redacted
 from taskkeep.errors import Usage
 from taskkeep.store.layout import BACKLOG
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     Finding = dict[str, Any]
+
+# Told how much of how much is done, and of what.
+Progress = Callable[[int, int, str], None]
 
 ERROR, WARNING = "error", "warning"
 
@@ -86,7 +91,7 @@ class Findings:
             {
                 "code": code,
                 "severity": severity,
-                "message": message,
+                "message": redacted(message),
                 "task_id": task_id,
                 "file": file,
                 "line": line,

@@ -16,12 +16,12 @@ from taskkeep.store.verify.findings import Findings, settled
 from taskkeep.store.verify.trees import Shared, Tree, commit_tree, index_tree, working_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.store.git import Repository
     from taskkeep.store.layout import Root
-    from taskkeep.store.verify.findings import Verdict
+    from taskkeep.store.verify.findings import Progress, Verdict
 
 _HEX = frozenset("0123456789abcdef")
 UNSHALLOW = "Run 'git fetch --unshallow' (in Actions: 'fetch-depth: 0' of actions/checkout), then again."
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
     only: Collection[str] = ()
     skip: Collection[str] = ()
     index_file: str | None = None  # a hook's own index file
-    progress: Callable[[int, int], None] | None = None
+    progress: Progress | None = None
 
 
 class Where(NamedTuple):
@@ -111,8 +111,10 @@ class Judgement:
 
             head = self.commit(asked.head or "HEAD", "--head")
             refuse_shallow(self.git, [head])
-            walk(self, head, self.findings, asked.progress)
-            judged = self.judge_head(self.tree(head, "HEAD"))
+            own = Findings()
+            judged = self.judge_head(self.tree(head, "HEAD"), own)
+            walk(self, head, judged, self.findings)
+            self.findings.list += own.list
         elif asked.staged:
             judged = self._run_staged()
         elif asked.base is not None:
@@ -133,7 +135,7 @@ class Judgement:
         self.checked = {
             "tasks": len(judged.live),
             "archived": len(judged.archived),
-            "events": len(tree.log.events),
+            "events": len(tree.log.hashes),
             "files": len(tree.audit),
             "heads": list(tree.log.heads),
             "tree": self.root.path if self.root is not None else self.prefix,
@@ -148,8 +150,14 @@ class Judgement:
         found = self.findings if findings is None else findings
         if not tree.exists:
             return Judged(tree, found)
-        exceptions = [event for old in olds for event in old.log.events] if olds else tree.log.events
-        return judge(tree, found, narrowed_by=olds[0] if olds else None, allowed=secrets.allowed_in(exceptions))
+        exceptions = [event for old in olds for event in old.log.loose] if olds else tree.log.loose
+        return judge(
+            tree,
+            found,
+            narrowed_by=olds[0] if olds else None,
+            allowed=secrets.allowed_in(exceptions),
+            progress=self.asked.progress,
+        )
 
     def _run_working_tree(self) -> Judged:
         """The working tree, held against HEAD where there is one."""
@@ -160,8 +168,8 @@ class Judgement:
             self.checked["commit"] = head
             self._hold_against_head(self.tree(head, "HEAD"), judged)
         elif self.repository is not None and not self.repository.bare and here.exists:
-            self._pending(len(here.log.events))
-        self._check_surroundings(here.log.events)
+            self._pending(len(here.log.hashes))
+        self._check_surroundings(here.log.loose)
         if not here.exists and head is not None and not self.findings.list:
             self.notes.append("there is no backlog here")
         return judged
@@ -205,9 +213,9 @@ class Judgement:
         tip = olds[0] if merge_bases == [base_commit] else self._old_tree(base_commit, "the base", tree)
         self.checked |= {
             "commit": head,
-            "base": {"commit": base_commit, "events": len(tip.log.events)},
+            "base": {"commit": base_commit, "events": len(tip.log.hashes)},
             "merge_base": [
-                {"commit": commit, "tasks": len(old.loose_tasks or {}), "events": len(old.log.events)}
+                {"commit": commit, "tasks": len(old.loose_tasks or {}), "events": len(old.log.hashes)}
                 for commit, old in zip(merge_bases, olds, strict=True)
             ],
         }
@@ -226,7 +234,7 @@ class Judgement:
                     between.check_config_changed(old, tree, self.findings)
         if self.asked.head is None:
             self._hold_working_tree(tree)
-            self._check_surroundings(tree.log.events)
+            self._check_surroundings(tree.log.loose)
         return judged, between.changes_between(olds[0], judged)
 
     # -- parts -------------------------------------------------------------------------------
@@ -340,7 +348,7 @@ class Judgement:
             hint="Resolve the merge, then 'git add backlog.json .taskkeep'.",
         )
 
-    def _check_surroundings(self, events: Sequence[Event]) -> None:
+    def _check_surroundings(self, events: Iterable[Event]) -> None:
         """What is this checkout's own: an interrupted save, an open merge, snapshots."""
         root = self.root
         if root is not None:
