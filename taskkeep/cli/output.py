@@ -294,6 +294,8 @@ class Output:
         else:
             self._notes(verdict)
             self.text("".join(self._finding(finding) for finding in verdict.findings))
+            if self.screen is not None and not self.quiet and "heads" in verdict.checked:
+                self.text(self.screen.checked(verdict.checked))
             count = len(verdict.findings)
             write_err(f"{count} finding{'' if count == 1 else 's'}\n")
         return 0 if verdict.ok else 1
@@ -319,7 +321,7 @@ class Output:
             place = f"{place}:{finding['line']}"
         severity = finding["severity"]
         if self.screen is not None:
-            severity = self.screen.paint(severity, "1;31" if severity == "error" else "33")
+            return self.screen.finding(finding, place)
         head = f"{shown(place)}: " if place else ""
         line = f"{head}{severity}: {shown(finding['code'])}: {shown(finding['message'])}\n"
         return line + (f"  hint: {shown(finding['hint'])}\n" if finding.get("hint") else "")

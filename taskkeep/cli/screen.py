@@ -154,6 +154,24 @@ class Screen:
             lines.append(GAP.join(cells).rstrip())
         return "\n".join(lines)
 
+    # -- verdicts ------------------------------------------------------------------------
+
+    def finding(self, finding: Mapping[str, Any], place: str) -> str:
+        """What was found: how bad, what kind and where, then the words, then what to do."""
+        code = f"{BOLD};{RED}" if finding["severity"] == "error" else YELLOW
+        head = f"{self.paint(finding['severity'], code)} {self.paint(shown(finding['code']), BOLD)}"
+        lines = [f"{head}  {self.dim(shown(place))}".rstrip()]
+        lines += [f"  {line}" for line in wrap(shown(finding["message"]), self.width - 2)]
+        if finding.get("hint"):
+            lines += [self.dim(f"  {line}") for line in wrap(f"hint: {shown(finding['hint'])}", self.width - 2)]
+        return "\n".join(lines) + "\n"
+
+    def checked(self, checked: Mapping[str, Any]) -> str:
+        """What was examined."""
+        heads = " ".join(head[:12] for head in checked["heads"][:3]) or "nothing"
+        words = f"{checked['what']}: {checked['tasks']:,} tasks, {checked['archived']:,} archived, "
+        return self.dim(f"{words}{checked['events']:,} events; log at {heads}")
+
     def saved_line(self, mark: str, task: Mapping[str, Any]) -> str:
         """What a writer says of a task."""
         glyph, code = STATUS.get(task["status"], ("?", ""))

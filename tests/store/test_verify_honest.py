@@ -233,6 +233,71 @@ def two_clones_on_one_branch(case: Case) -> Asked:
     return Asked()
 
 
+# -- branches that touched one task: the merge driver joins them ----------------------------------------
+
+
+def one_task_on_both(case: Case) -> None:
+    case.project.update([case.id_of("beta")], Edit(set={"assignee": "ada"}, add={"labels": ["ours"]}))
+    case.git("checkout", "-q", "base")
+    case.project.update([case.id_of("beta")], Edit(set={"priority": "high"}, add={"labels": ["theirs"]}))
+    case.git("checkout", "-q", "work")
+
+
+@honest
+def two_edits_of_one_task_merged(case: Case) -> Asked:
+    """As a pull request's merge commit: git's driver joined the fields, and no event was needed."""
+    one_task_on_both(case)
+    case.git("checkout", "-q", "--detach", "base")
+    case.git("merge", "-q", "--no-ff", "-m", "Merge work", "work")
+    return Asked(base="HEAD^1")
+
+
+@honest
+def two_edits_of_one_task_rebased(case: Case) -> None:
+    one_task_on_both(case)
+    case.git("rebase", "-q", "base")
+
+
+@honest
+def two_edits_of_one_task_squashed(case: Case) -> Asked:
+    one_task_on_both(case)
+    before = case.git("rev-parse", "base").strip()
+    case.git("checkout", "-q", "base")
+    case.git("merge", "-q", "--squash", "work")
+    case.git("commit", "-q", "-m", "Squashed")
+    return Asked(base=before)
+
+
+@honest
+def a_save_after_a_merge_joins_the_log(case: Case) -> None:
+    one_task_on_both(case)
+    case.git("merge", "-q", "-m", "Meet", "base")
+    case.project.add("after it")
+
+
+@honest
+def archived_here_and_edited_there(case: Case) -> None:
+    """The edit brings the task back."""
+    case.project.archive(older_than="0d", why="tidy")
+    case.git("checkout", "-q", "base")
+    case.project.note(case.id_of("gamma"), "looked at again")
+    case.git("checkout", "-q", "work")
+    case.project.merge("base")
+    assert "gamma" in case.titles()
+
+
+@honest
+def a_conflict_resolved(case: Case) -> None:
+    case.project.update([case.id_of("beta")], Edit(set={"priority": "critical"}))
+    case.git("checkout", "-q", "base")
+    case.project.update([case.id_of("beta")], Edit(set={"priority": "high"}))
+    case.git("checkout", "-q", "work")
+    case.git("merge", "-q", "base", check=False)
+    case.project.resolve(case.id_of("beta"), choice="theirs", why="they know better")
+    case.git("commit", "-q", "--no-edit")
+    assert case.task("beta")["priority"] == "high"
+
+
 # -- what taskkeep itself does to a backlog ---------------------------------------------------------
 
 
@@ -486,6 +551,33 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
         for path in sorted(folder.rglob("*"))
         if path.is_file() and "lock" not in path.name
     }
+
+
+def test_a_side_that_was_taken_is_an_error_in_a_pull_request_until_it_is_recorded(case: Case) -> None:
+    """A warning without a base; the next save, or adopt with a reason, records it."""
+    case.project.update([case.id_of("beta")], Edit(set={"priority": "critical"}))
+    case.git("checkout", "-q", "base")
+    case.project.update([case.id_of("beta")], Edit(set={"priority": "high"}))
+    case.git("checkout", "-q", "work")
+    case.git("merge", "-q", "base", check=False)
+    case.git("add", "-A")
+    case.git("commit", "-q", "--no-edit")
+
+    alone, asked = verify(str(case.folder)), verify(str(case.folder), base="base")
+
+    line = case.line_with('"priority": "critical"', nth=1 + (case.id_of("alpha") < case.id_of("beta")))
+    for verdict, severity in ((alone, "warning"), (asked, "error")):
+        [one] = verdict.findings
+        assert (one["code"], one["severity"], one["line"]) == ("merge_choice", severity, line)
+    assert (alone.ok, asked.ok) == (True, False)
+    case.git("branch", "unrecorded")
+
+    case.project.adopt(why="ours it is")
+    assert verify(str(case.folder), base="base").findings == []
+
+    case.git("checkout", "-q", "unrecorded")
+    case.project.add("the next save")
+    assert verify(str(case.folder), base="base").findings == []
 
 
 def test_there_are_as_many_as_were_promised() -> None:

@@ -11,7 +11,7 @@ from taskkeep.backlog.events import apply
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.rules import problems
 from taskkeep.backlog.shape import quick_ok
-from taskkeep.backlog.task import canonical
+from taskkeep.backlog.task import canonical, shortened
 from taskkeep.errors import BacklogUnreadable, ConfigInvalid, TaskkeepError, UnknownField
 from taskkeep.store.config import config_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
@@ -29,9 +29,16 @@ if TYPE_CHECKING:
     from taskkeep.store.verify.trees import Tree
 
 ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
+LOST = "'taskkeep restore' brings it back; 'taskkeep delete' with --why is how a task goes."
 FROM_GIT = "Bring it back from git: 'git log' shows the commits that touched it."
 # Ways of deleting that are a reason in themselves.
 _REASONED = ("restore", "undo", "apply", "adopt", "merge", "resolve")
+
+
+def named(task: Task) -> str:
+    """A task for a message: its id, and its title for those who do not know ids by heart."""
+    title = task.get("title")
+    return f"{task['id']} ({shortened(title)})" if isinstance(title, str) and title else str(task["id"])
 
 
 class Judged:
@@ -291,8 +298,9 @@ def _allows(judged: Judged, replay: Replay) -> bool:
     """Name what the log does not explain; True where branches met and it explains all there is."""
     tree, findings = judged.tree, judged.findings
     choices, wrong = reconcile(replay, judged.live, judged.archived)
+    told = {task["id"]: task for task in replay.tasks().values()} if wrong else {}
     for words in wrong:
-        _unexplained(judged, words)
+        _unexplained(judged, told, words)
     for choice in choices if not wrong else ():
         if choice.get("joined") or choice["field"] in ("updated_at", "archived"):
             continue
@@ -318,33 +326,28 @@ def _allows(judged: Judged, replay: Replay) -> bool:
     return False
 
 
-def _unexplained(judged: Judged, words: str) -> None:
+def _unexplained(judged: Judged, told: Mapping[str, Task], words: str) -> None:
     """A difference that the replayed log has, as `reconcile` says it, as a finding."""
     tree, findings = judged.tree, judged.findings
     task_id, colon, field = words.partition(": ")
     if not colon:
         task_id = words.partition(" ")[0]
         file, line = tree.line_of(task_id)
-        code = "lost_task" if words.endswith("is missing") else "unaudited_change"
-        findings.add(code, words, task_id=task_id, file=file, line=line, hint=_hint_of(code))
+        if words.endswith("is missing"):
+            what = f"{named(told[task_id])} is gone, and no event deletes it"
+            findings.add("lost_task", what, task_id=task_id, file=file, line=line, hint=LOST)
+        else:
+            task = judged.live.get(task_id) or judged.archived[task_id]
+            what = f"{named(task)} is there, and no event adds it"
+            findings.add("unaudited_change", what, task_id=task_id, file=file, line=line, hint=ADOPT)
         return
     file, line = tree.line_of(task_id, field)
-    task = judged.live.get(task_id) or judged.archived.get(task_id)
-    value = None if task is None else task.get(field)
-    if task is not None and is_older(value, field, task["uid"], tree.log.events):
-        findings.add(
-            "reverted_field",
-            f"{task_id}: {field} is set back to an older value, and no event says so",
-            task_id=task_id,
-            field=field,
-            file=file,
-            line=line,
-            hint=ADOPT,
-        )
-        return
+    task = judged.live.get(task_id) or judged.archived.get(task_id) or {}
+    older = bool(task) and is_older(task.get(field), field, tree.log.of_task(task["uid"]))
     findings.add(
-        "unaudited_change",
-        f"{task_id}: {field} is not what the log says",
+        "reverted_field" if older else "unaudited_change",
+        f"{task_id}: {field} is {'set back to an older value' if older else 'changed'}, and no event says so"
+        + _said_of(told.get(task_id), field),
         task_id=task_id,
         field=field,
         file=file,
@@ -353,17 +356,18 @@ def _unexplained(judged: Judged, words: str) -> None:
     )
 
 
-def _hint_of(code: str) -> str:
-    return "'taskkeep restore' brings it back." if code == "lost_task" else ADOPT
+def _said_of(task: Task | None, field: str) -> str:
+    """What the log says of a field, where that is short."""
+    if task is None or isinstance(task.get(field), (list, dict)):
+        return ""
+    return f"; the log says {shortened(str(task[field]))}" if field in task else "; the log has none"
 
 
-def is_older(value: Any, field: str, uid: str, events: Sequence[Event]) -> bool:
-    """Did the task have *value* in *field* at some time before its last, as its events in order tell?"""
+def is_older(value: Any, field: str, events: Sequence[Event]) -> bool:
+    """Did a task have *value* in *field* at some time before its last, as its *events* in order tell?"""
     task: Task | None = None
     seen: list[Any] = []
     for event in events:
-        if event["uid"] != uid:
-            continue
         if event["event_type"] == "task_created":
             task = event["details"]["task"]
         elif task is not None and event["details"].get("changes"):

@@ -9,7 +9,7 @@ from taskkeep.backlog.events import diff
 from taskkeep.backlog.task import is_finished
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.layout import AUDIT, CONFIG
-from taskkeep.store.verify.checks import ADOPT, FROM_GIT, is_older
+from taskkeep.store.verify.checks import ADOPT, FROM_GIT, LOST, is_older, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,11 +73,11 @@ def _lost(old: Tree, new: Tree, task: Task, findings: Findings) -> None:
     file, line = new.line_of(task["id"])
     findings.add(
         "lost_task",
-        f"{task['id']} is in {old.label} and gone from {new.label}, and no event deletes it",
+        f"{named(task)} is in {old.label} and gone from {new.label}, and no event deletes it",
         task_id=task["id"],
         file=file,
         line=line,
-        hint="'taskkeep restore' brings it back; 'taskkeep delete' with --why is how a task goes.",
+        hint=LOST,
     )
 
 
@@ -110,7 +110,7 @@ def _check_fields(
         if before.get(field) == after.get(field) or (uid, field) in touched:
             continue
         file, line = new.line_of(after["id"], field)
-        older = is_older(after.get(field), field, uid, old.log.events)
+        older = is_older(after.get(field), field, old.log.of_task(uid))
         findings.add(
             "reverted_field" if older else "unaudited_change",
             f"{after['id']}: {field} is {'set back to an older value' if older else 'changed'} against {old.label}, "

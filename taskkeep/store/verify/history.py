@@ -10,7 +10,7 @@ from taskkeep.errors import GitUnavailable
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.log import archive_after
 from taskkeep.store.verify import compare as between
-from taskkeep.store.verify.checks import Judged, judge
+from taskkeep.store.verify.checks import Judged, judge, named
 from taskkeep.store.verify.findings import ERROR, Findings
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ def _judge(tree: Tree, olds: list[Tree], whole: bool) -> Findings:
             for task in (old.loose_tasks or {}).values():
                 findings.add(
                     "lost_task",
-                    f"{task['id']} is in {old.label}, and the backlog is gone",
+                    f"{named(task)} is in {old.label}, and the backlog is gone",
                     task_id=task["id"],
                     line=1,
                 )

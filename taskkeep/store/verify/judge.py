@@ -11,7 +11,7 @@ from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.revision import commit_of, is_shallow
 from taskkeep.store.verify import compare as between
 from taskkeep.store.verify.backups import check_backups
-from taskkeep.store.verify.checks import Judged, judge
+from taskkeep.store.verify.checks import Judged, judge, named
 from taskkeep.store.verify.findings import Findings, settled
 from taskkeep.store.verify.trees import Shared, Tree, commit_tree, index_tree, working_tree
 
@@ -168,7 +168,7 @@ class Judgement:
             self.checked["commit"] = head
             self._hold_against_head(self.tree(head, "HEAD"), judged)
         elif self.repository is not None and not self.repository.bare and here.exists:
-            self._pending(len(here.log.hashes))
+            self._pending(len(here.log.hashes), self.findings)
         self._check_surroundings(here.log.loose)
         if not here.exists and head is not None and not self.findings.list:
             self.notes.append("there is no backlog here")
@@ -224,7 +224,7 @@ class Judgement:
             self.notes.append("there is no backlog in the head, nor in its base")
         for old in olds:
             if not tree.exists and old.exists:
-                self._gone(old)
+                self._gone(old, self.findings)
             else:
                 between.compare(old, judged, self.findings)
         if tree.exists:
@@ -267,21 +267,19 @@ class Judgement:
                 return moved
         return tree
 
-    def _gone(self, old: Tree) -> None:
+    def _gone(self, old: Tree, findings: Findings) -> None:
         """The whole backlog is on the older side only."""
         tasks = old.loose_tasks or {}
         for task in sorted(tasks.values(), key=lambda one: str(one["id"])):
-            self.findings.add(
+            findings.add(
                 "lost_task",
-                f"{task['id']} is in {old.label}, and the backlog is gone",
+                f"{named(task)} is in {old.label}, and the backlog is gone",
                 task_id=task["id"],
                 line=1,
                 hint="Bring the backlog back from git; 'taskkeep delete' with --why is how a task goes.",
             )
         if not tasks:
-            self.findings.add(
-                "unreadable", f"the backlog of {old.label} is gone", line=1, hint="Bring it back from git."
-            )
+            findings.add("unreadable", f"the backlog of {old.label} is gone", line=1, hint="Bring it back from git.")
 
     def _hold_working_tree(self, head: Tree) -> None:
         """With a base: what lies here uncommitted."""
@@ -290,16 +288,13 @@ class Judgement:
         here = self._here()
         if here.files == head.files and here.odd == head.odd:
             return
-        found = Findings(base=True)
-        judged = self.judge_head(here, found)
-        for one in found.list:
-            if one not in self.findings.list:
-                self.findings.list.append(one)
+        judged = self.judge_head(here, Findings(base=True))
         self._hold_against_head(head, judged)
+        self.findings.take(judged.findings)
 
     def _hold_against_head(self, head: Tree, judged: Judged) -> None:
         """The working tree differs from HEAD: the log has it and a commit waits, or it is nobody's change."""
-        here, findings = judged.tree, self.findings
+        here, findings = judged.tree, judged.findings
         same = all(
             here.files.get(name) == head.files.get(name)
             for name in {*here.files, *head.files}
@@ -308,12 +303,12 @@ class Judgement:
         if same and not here.odd:
             return
         if head.exists and not here.exists:
-            self._gone(head)
+            self._gone(head, findings)
             return
         before = len(findings.list)
         between.compare(head, judged, findings)
         if judged.consistent and len(findings.list) == before:
-            self._pending(sum(name not in head.log.hashes for name in here.log.hashes))
+            self._pending(sum(name not in head.log.hashes for name in here.log.hashes), findings)
         elif not {"unaudited_change", "lost_task", "reverted_field", "replay_mismatch"} & findings.codes():
             names = sorted(n for n in (BACKLOG, ARCHIVE) if here.files.get(n) != head.files.get(n))
             if names and "not_canonical" not in findings.codes():
@@ -325,9 +320,9 @@ class Judgement:
                     hint="'taskkeep restore' brings a saved state back.",
                 )
 
-    def _pending(self, events: int) -> None:
+    def _pending(self, events: int, findings: Findings) -> None:
         noted = self.root is not None and os.path.exists(self.root.pending)
-        self.findings.add(
+        findings.add(
             "pending_commit",
             f"a commit waits: {events} event{'' if events == 1 else 's'} of the log {'is' if events == 1 else 'are'} "
             "not in HEAD"

@@ -122,6 +122,17 @@ class Log:
                     yield event
 
     @cached_property
+    def _by_task(self) -> dict[str | None, list[Event]]:
+        found: dict[str | None, list[Event]] = {}
+        for event in self.events:
+            found.setdefault(event["uid"], []).append(event)
+        return found
+
+    def of_task(self, uid: str) -> list[Event]:
+        """The events of one task in causal order."""
+        return self._by_task.get(uid, [])
+
+    @cached_property
     def hashes(self) -> frozenset[str]:
         return frozenset(self.where)
 
