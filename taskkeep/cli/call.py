@@ -56,6 +56,10 @@ class Call:
         """The backlog that the command is about. Raises BacklogNotFound."""
         from taskkeep.project import open as open_project
 
+        if (bar := self.output.progress()) is not None:
+            from taskkeep.project import watch
+
+            watch(bar)
         return open_project(self.folder)
 
     @cached_property
@@ -138,9 +142,14 @@ def moment(text: str | None, option: str, *, end: bool = False) -> str | None:
 
     from taskkeep.backlog.times import read_moment, to_text
 
+    now = to_text(time.time_ns() // 1000)
     try:
-        return read_moment(text, now=to_text(time.time_ns() // 1000), field=option, end=end)
+        return read_moment(text, now=now, field=option, end=end)
     except Invalid as error:
+        from taskkeep.project import said_moment
+
+        if said := said_moment(text, now, end=end):
+            return said
         raise Usage(error.message, hint=error.hint) from None
 
 
