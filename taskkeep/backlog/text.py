@@ -208,11 +208,11 @@ def conflict_marker(text: str) -> int | None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        seen = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise _DuplicateKeyError(key)
+        seen: set[str] = set()
+        keys = (key for key, _ in pairs)
+        while (key := next(keys)) not in seen:
             seen.add(key)
+        raise _DuplicateKeyError(key)
     return value
 
 
