@@ -222,7 +222,7 @@ def _constant(text: str) -> Any:
 
 def parse_int(text: str) -> int:
     """An integer of at most MAX_DIGITS digits. Raises ValueError."""
-    if len(text) > MAX_DIGITS + 1:
+    if len(text) - text.startswith("-") > MAX_DIGITS:
         raise ValueError(f"a number of more than {MAX_DIGITS} digits")
     return int(text)
 

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from taskkeep.backlog import text
@@ -78,12 +78,14 @@ def envelope(tasks: str = "[]", version: str = "1") -> bytes:
         (b'{"a": 1,\n "b": }', "unreadable", "it is not JSON: Expecting value (line 2)", 2),
         (b'{"a": 1,\n "a": 2}', "duplicate_key", "it gives the key 'a' twice", None),
         (b"{\n<<<<<<< HEAD\n=======\n>>>>>>> x\n}", "conflict_marker", "it holds conflict markers (line 2)", 2),
+        (b"{\n>>>>>>> x\n}", "conflict_marker", "it holds conflict markers (line 2)", 2),
         (b"{\n||||||| base\n}", "conflict_marker", "it holds conflict markers (line 2)", 2),
         (b"[" * 100_000, "unreadable", "it is nested deeper than 64 levels", None),
         (b'{"a": NaN}', "unreadable", "it holds NaN, which is no JSON", None),
         (b'{"a": -Infinity}', "unreadable", "it holds -Infinity, which is no JSON", None),
         (b'{"a": 1e999}', "unreadable", "it holds the number 1e999, which is beyond what a program can hold", None),
-        (b'{"a": %s}' % (b"9" * 302), "unreadable", "it holds a number of more than 300 digits", None),
+        (b'{"a": %s}' % (b"9" * 301), "unreadable", "it holds a number of more than 300 digits", None),
+        (b'{"a": -%s}' % (b"9" * 301), "unreadable", "it holds a number of more than 300 digits", None),
         (b'{"a": 0.%s}' % (b"1" * 300), "unreadable", "it holds a number of more than 300 digits", None),
         (
             b'{"a": 0.1000000000000000055}',
@@ -183,6 +185,8 @@ def test_the_first_line_that_is_no_json_is_named_with_what_it_may_be(row: bytes,
 
     assert refused.value.message.startswith("the plan: line 2 is not JSON")
     assert (refused.value.hint, refused.value.details["line"]) == (hint, 2)
+    with pytest.raises(InputInvalid, match=r"^the batch: line 1 is not JSON"):
+        read_lines(row)
 
 
 # -- reading a part ----------------------------------------------------------------------------
@@ -240,11 +244,23 @@ def test_a_text_of_another_form_falls_into_nothing(data: bytes) -> None:
     assert blocks(data) is None
 
 
-@given(WRITTEN, WRITTEN, st.data())
-def test_tasks_are_put_into_the_text_and_taken_out_of_it(old: Any, new: Any, data: Any) -> None:
-    """As if it had been written anew."""
+def test_bytes_that_are_no_text_fall_into_tasks_all_the_same() -> None:
+    """What is wrong with them is for the reader of the task to say."""
+    [(task_id, _, _)] = (
+        blocks(dump(numbered([{"title": "a"}]).values()).replace(b'0001",\n      "title', b'\xff",\n      "title'))
+        or []
+    )
+
+    assert task_id == "T0001"
+
+
+@given(WRITTEN, WRITTEN, st.sets(st.sampled_from([f"T000{n}" for n in range(1, 7)])))
+@example([], [{"title": "first"}, {"title": "second"}], {"T0001", "T0002"})
+@example([{"title": "a"}, {"title": "b"}], [], {"T0001", "T0002"})
+@example([{"title": "a"}], [], {"T0001", "T0006"})
+def test_tasks_are_put_into_the_text_and_taken_out_of_it(old: Any, new: Any, some: set[str]) -> None:
+    """As if it had been written anew; the first and the last too."""
     before, given_tasks = numbered(old), numbered(new)
-    some = data.draw(st.sets(st.sampled_from([f"T000{n}" for n in range(1, 7)])))
     changed = {task_id: given_tasks.get(task_id) for task_id in some}
     after = {**before, **changed}
 
