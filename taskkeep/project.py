@@ -205,6 +205,27 @@ def schema_text() -> str:
     return read_schema("backlog.schema.json").decode()
 
 
+def watch(show: Callable[[int, int, str], None] | None) -> None:
+    """Have *show* told how far long walks are: how many things of how many, and what is being done."""
+    from taskkeep.store.progress import watch as watch_steps
+
+    watch_steps(show)
+
+
+def said_moment(text: str, now: str, *, end: bool = False) -> str | None:
+    """The time that words like ``yesterday 17:00`` say, in taskkeep's own form, None where they say none.
+
+    *end*: a day stands for its last moment, not its first.
+    """
+    from taskkeep.backlog.when import moment_of
+    from taskkeep.store.history import LOCAL
+
+    try:
+        return moment_of(text, now=now, local=LOCAL, end=end)
+    except Invalid:
+        return None  # the shape of a date, and none
+
+
 def answer_schemas() -> Sequence[str]:
     """The names of the shapes that answers have."""
     from taskkeep.store.schemas import answer_names
@@ -450,14 +471,16 @@ class Project:
         except BacklogUnreadable:
             return History(self.root).last().backlog().find(name)
 
-    def heads_joined(self, event: Event) -> Sequence[Event]:
-        """Return the last events of the branches that a `merged` event joined, as far as the log has them."""
+    def heads_joined(self, events: Sequence[Event]) -> Mapping[str, Event]:
+        """Return by hash the last events of the branches that the `merged` ones of *events* joined, as far as the
+        log has them."""
         import json
 
         from taskkeep.store.history import log_rows
 
-        ends = tuple(b'"hash":"%s"}' % head.encode() for head in event["details"].get("heads", ()))
-        return [json.loads(row) for row in log_rows(self.root)[0] if ends and row.endswith(ends)]
+        ends = {b'%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
+        found = [json.loads(row) for row in log_rows(self.root)[0] if row[-66:] in ends] if ends else []
+        return {event["hash"]: event for event in found}
 
     def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
         """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
@@ -1059,12 +1082,14 @@ class Project:
         from taskkeep.errors import TaskkeepError
         from taskkeep.store import backups
         from taskkeep.store.history import History
+        from taskkeep.store.progress import steps
 
         try:
             outline = History(self.root).outline
         except TaskkeepError:
             outline = None  # each says what it holds all the same, only not why it was made
-        return [backups.described(self.root, one, outline) for one in reversed(backups.found(self.root))]
+        ledger, found = backups.Ledger(self.root, outline), backups.found(self.root)[::-1]
+        return [backups.described(self.root, one, ledger) for one in steps(found, "backups")]
 
     def make_backup(self, **options: Any) -> tuple[str, bool]:
         """Keep backlog.json as it lies as a snapshot; returns its name, and False where one held the same.

@@ -364,9 +364,11 @@ def field_names(values: Iterable[str]) -> tuple[str, ...]:
 
     for name in names:
         if name not in FIELDS and name != "etag":
+            from taskkeep.backlog.words import field_for
             from taskkeep.errors import Usage
 
-            near = nearest(name, FIELDS)
+            meant = field_for(name)
+            near = [meant] if meant else nearest(name, FIELDS)
             hint = f"Did you mean {near[0]}?" if near else f"One of: {', '.join(FIELDS)}."
             raise Usage(f"no field {name[:40]!r}", hint=hint)
     return names

@@ -256,7 +256,7 @@ class Resolver(Writer):
                     old_archive=self.archive_bytes,
                     fresh=False,
                     mode=self.mode,
-                    snapshot=self.snapshots and not backups.holds(self.root, self.sha),
+                    snapshot=self.snapshots and backups.held(self.root, self.sha) is None,
                 )
                 self._write(placement, outcome, {}, {})
                 outcome.events = events

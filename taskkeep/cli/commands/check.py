@@ -141,6 +141,8 @@ def _lines(checked: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: {_size(size)}\n"
     if "loose_objects" in checked:
         yield f"loose git objects: {checked['loose_objects']}, {_size(checked['loose_bytes'])}\n"
+    for said in checked["advice"]:
+        yield f"{shown(said)}\n"
 
 
 def _size(count: int) -> str:
