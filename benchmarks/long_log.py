@@ -1,4 +1,4 @@
-"""Lengthen the log of a backlog: `python long_log.py FOLDER EVENTS`.
+"""Lengthen the log of a backlog to so many events: `python long_log.py FOLDER EVENTS`; by so many: `+EVENTS`.
 
 Requests that change all tasks at once, then some hundred single ones, as many as a log has files
 in everyday use.
@@ -13,11 +13,12 @@ from taskkeep.backlog.changes import Edit
 SINGLE = 200
 
 
-def main(folder: str, wanted: int) -> None:
+def main(folder: str, asked: str) -> None:
     gc.disable()
     project = taskkeep.open(folder)
     ids = list(project.backlog().tasks)
     count = project.log(limit=1).total
+    wanted = int(asked) + (count if asked.startswith("+") else 0)
     turn = 0
     while count < wanted - SINGLE:
         turn += 1
@@ -29,4 +30,4 @@ def main(folder: str, wanted: int) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(sys.argv[1], sys.argv[2])

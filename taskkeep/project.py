@@ -18,8 +18,8 @@ from taskkeep.errors import (
     TaskNotFound,
     Usage,
 )
-from taskkeep.store.files import FileId, disk_fault, read
-from taskkeep.store.layout import ARCHIVE, BACKLOG, Root, find_root, is_ours, start_folder
+from taskkeep.store.files import disk_fault, read
+from taskkeep.store.layout import Root, find_root, is_ours, start_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from taskkeep.store.edits import FileEdit
     from taskkeep.store.git import Repository
     from taskkeep.store.history import Moment, Point
+    from taskkeep.store.reading import Reading
     from taskkeep.store.recent import Request
     from taskkeep.store.resolve import OpenConflict
     from taskkeep.store.restoring import Restoring, Undoing
@@ -204,6 +205,27 @@ def schema_text() -> str:
     return read_schema("backlog.schema.json").decode()
 
 
+def watch(show: Callable[[int, int, str], None] | None) -> None:
+    """Have *show* told how far long walks are: how many things of how many, and what is being done."""
+    from taskkeep.store.progress import watch as watch_steps
+
+    watch_steps(show)
+
+
+def said_moment(text: str, now: str, *, end: bool = False) -> str | None:
+    """The time that words like ``yesterday 17:00`` say, in taskkeep's own form, None where they say none.
+
+    *end*: a day stands for its last moment, not its first.
+    """
+    from taskkeep.backlog.when import moment_of
+    from taskkeep.store.history import LOCAL
+
+    try:
+        return moment_of(text, now=now, local=LOCAL, end=end)
+    except Invalid:
+        return None  # the shape of a date, and none
+
+
 def answer_schemas() -> Sequence[str]:
     """The names of the shapes that answers have."""
     from taskkeep.store.schemas import answer_names
@@ -249,7 +271,7 @@ class Project:
 
     def __init__(self, root: Root) -> None:
         self.root = root
-        self._alive: Backlog | None = None
+        self._alive: object = None  # what a call made, so that a command need not take it apart at its end
 
     @property
     def folder(self) -> str:
@@ -260,70 +282,16 @@ class Project:
 
     def backlog(self, *, archived: bool = True) -> Backlog:
         """Return the backlog as it is on disk. Raises BacklogUnreadable, InvalidField."""
-        data, _, trusted = self._bytes()
-        return self._backlog(data, trusted, archived=archived)
+        return self._reading().backlog(archived=archived)
 
-    def _bytes(self) -> tuple[bytes, FileId, bool]:
-        """What backlog.json holds, which file that is, and whether a writer has checked just this."""
-        from taskkeep.store.record import checked
+    def _reading(self) -> Reading:
+        from taskkeep.store.reading import Reading
 
-        try:
-            data, found = read(self.root.backlog, limit=text.MAX_BYTES)
-        except FileNotFoundError:
-            from taskkeep.store.save import missing_backlog
-            from taskkeep.store.witnesses import with_witnesses
-
-            raise with_witnesses(self.root, missing_backlog()) from None
-        file = FileId.of(found)
-        return data, file, checked(self.root)[0] == list(file)
-
-    def _backlog(self, data: bytes, trusted: bool, *, archived: bool = True) -> Backlog:
-        if trusted:
-            live = {task["id"]: task for task in text.parse_trusted(data)}
-        else:
-            try:
-                live = _shaped(text.parse(data), BACKLOG)
-            except BacklogUnreadable as error:
-                from taskkeep.store.witnesses import with_witnesses
-
-                raise with_witnesses(self.root, error) from None
-        # Not for reading again, which every call does: a command that ends by os._exit shall not spend
-        # 25 ms at 10,000 tasks on taking them apart.
-        self._alive = Backlog(live, self._archive() if archived else {})
+        self._alive = Reading(self.root)
         return self._alive
 
     def _page(self, query: Query, *, best: bool) -> Page:
-        """The page of `list`, or with *best* of `ready`.
-
-        A page of checked bytes, by what stands in few fields, is found without decoding all others.
-        A law of the tests holds it to the plain way.
-        """
-        from taskkeep.backlog.outline import ready_stubs, stubs
-        from taskkeep.backlog.query import is_plain, ready, select
-        from taskkeep.store import outline
-
-        data, file, trusted = self._bytes()
-        choose = ready if best else select
-        alone = not (best or query.ready or query.archived) or not os.path.lexists(self.root.archive)
-        rows = outline.rows_of(self.root, file) if trusted and is_plain(query) and alone else None
-        if rows is not None:
-            self._alive = Backlog(ready_stubs(rows) if best or query.ready else stubs(rows))
-            page = choose(self._alive, query, now=_now(), today=_today())
-            full = text.find_tasks(data, [task["id"] for task in page.tasks])
-            return page._replace(tasks=[full[task["id"]] for task in page.tasks])
-        backlog = self._backlog(data, trusted)
-        return choose(backlog, query, now=_now(), actor=self._reader(query), today=_today())
-
-    def _archive(self) -> dict[str, Task]:
-        from taskkeep.store.record import checked
-
-        try:
-            data, found = read(self.root.archive, limit=text.MAX_BYTES)
-        except FileNotFoundError:
-            return {}
-        if checked(self.root)[1] == list(FileId.of(found)):
-            return {task["id"]: task for task in text.parse_trusted(data)}
-        return _shaped(text.parse(data, ARCHIVE), ARCHIVE)
+        return self._reading().page(query, best=best, now=_now(), today=_today(), actor=self._reader(query))
 
     def list(self, query: Query | None = None, *, at: Moment | None = None) -> Page:
         """Return a page of tasks, or with *at* of those of then; see backlog.query.Query for the filters."""
@@ -373,14 +341,7 @@ class Project:
         """Return tasks by id or alias, archived ones too. Raises TaskNotFound, TaskNotThen, AmbiguousId."""
         if at is not None:
             return [at.find(task_id) for task_id in ids]
-        data, _, trusted = self._bytes()
-        if trusted:
-            names = [name.strip().upper() for name in ids]
-            found = text.find_tasks(data, set(names))
-            if found.keys() >= set(names):
-                return [found[name] for name in names]
-        backlog = self._backlog(data, trusted)
-        return [backlog.find(task_id) for task_id in ids]
+        return self._reading().tasks(ids)
 
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""
@@ -412,13 +373,11 @@ class Project:
         from taskkeep.backlog.outline import ready_stubs
         from taskkeep.backlog.query import Query
         from taskkeep.backlog.query import ready as best_of
-        from taskkeep.store import outline
         from taskkeep.store.recent import recent_requests
 
-        data, file, trusted = self._bytes()
-        alone = trusted and not os.path.lexists(self.root.archive)
-        rows = outline.rows_of(self.root, file) if alone else None
-        backlog = self._backlog(data, trusted) if rows is None else Backlog(ready_stubs(rows))
+        reading = self._reading()
+        rows = reading.rows()
+        backlog = reading.backlog() if rows is None else Backlog(ready_stubs(rows))
         actor, counts = self.actor(), dict[str, int]()
         for task in backlog.tasks.values():
             counts[task["status"]] = counts.get(task["status"], 0) + 1
@@ -427,13 +386,12 @@ class Project:
         claimed = [task["id"] for task in backlog.tasks.values() if task.get("claimed_by") == actor]
         full = backlog.tasks
         if rows is not None:
-            full = text.find_tasks(data, [*claimed, *(task["id"] for task in page.tasks)])
+            full = text.find_tasks(reading.data, [*claimed, *(task["id"] for task in page.tasks)])
         numbers: Mapping[str, int] = {}
         if claimed:
             from taskkeep.store import log
 
             numbers = log.claims(self.root)
-        self._alive = backlog
         return Primer(
             now,
             actor,
@@ -513,14 +471,16 @@ class Project:
         except BacklogUnreadable:
             return History(self.root).last().backlog().find(name)
 
-    def heads_joined(self, event: Event) -> Sequence[Event]:
-        """Return the last events of the branches that a `merged` event joined, as far as the log has them."""
+    def heads_joined(self, events: Sequence[Event]) -> Mapping[str, Event]:
+        """Return by hash the last events of the branches that the `merged` ones of *events* joined, as far as the
+        log has them."""
         import json
 
         from taskkeep.store.history import log_rows
 
-        ends = tuple(b'"hash":"%s"}' % head.encode() for head in event["details"].get("heads", ()))
-        return [json.loads(row) for row in log_rows(self.root)[0] if ends and row.endswith(ends)]
+        ends = {b'%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
+        found = [json.loads(row) for row in log_rows(self.root)[0] if row[-66:] in ends] if ends else []
+        return {event["hash"]: event for event in found}
 
     def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
         """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
@@ -1122,12 +1082,14 @@ class Project:
         from taskkeep.errors import TaskkeepError
         from taskkeep.store import backups
         from taskkeep.store.history import History
+        from taskkeep.store.progress import steps
 
         try:
             outline = History(self.root).outline
         except TaskkeepError:
             outline = None  # each says what it holds all the same, only not why it was made
-        return [backups.described(self.root, one, outline) for one in reversed(backups.found(self.root))]
+        ledger, found = backups.Ledger(self.root, outline), backups.found(self.root)[::-1]
+        return [backups.described(self.root, one, ledger) for one in steps(found, "backups")]
 
     def make_backup(self, **options: Any) -> tuple[str, bool]:
         """Keep backlog.json as it lies as a snapshot; returns its name, and False where one held the same.
@@ -1287,22 +1249,6 @@ def _split_options(fields: dict[str, Any]) -> dict[str, Any]:
 
 def _touched(outcome: Outcome) -> list[str]:
     return list(dict.fromkeys(event["task_id"] for event in outcome.events if event["task_id"]))
-
-
-def _shaped(tasks: list[Task], name: str) -> dict[str, Task]:
-    """Return tasks by id. Raises InvalidField, BacklogUnreadable for what is not shaped as version 1."""
-    from taskkeep.backlog.shape import quick_ok
-
-    if not all(map(quick_ok, tasks)):
-        from taskkeep.store.validate import check_tasks
-
-        check_tasks(tasks, unknown_fields=True)
-    found = {task["id"]: task for task in tasks}
-    if len(found) < len(tasks):
-        from taskkeep.store.validate import refuse_double_ids
-
-        refuse_double_ids(tasks, name)
-    return found
 
 
 def _now() -> str:

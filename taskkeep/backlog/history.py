@@ -9,13 +9,14 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.replay import Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
 
 _START = b'{"v":1,"event_id":"'
 _TIME = b'","timestamp":"'
+CHUNK = 1000
 _HASH = b'],"hash":"'
 
 
@@ -25,10 +26,14 @@ class Outline:
     Decoding all events to find one takes ten times as long.
     """
 
-    __slots__ = ("_events", "_straight", "hashes", "ids", "place", "prevs", "rows", "times")
+    __slots__ = ("_events", "_straight", "_watch", "hashes", "ids", "place", "prevs", "rows", "times")
 
-    def __init__(self, data: bytes) -> None:
-        """*data*: one event a line, each after those it follows. Raises ValueError for what is no event."""
+    def __init__(self, data: bytes, watch: Callable[[Sequence[Any]], Iterable[Any]] = iter) -> None:
+        """*data*: one event a line, each after those it follows; *watch* is given what a long walk goes along.
+
+        Raises ValueError for what is no event.
+        """
+        self._watch = watch
         self.rows = data.split(b"\n")
         if not self.rows.pop() == b"":
             raise ValueError("the last line is cut off")
@@ -114,7 +119,7 @@ class Outline:
         """Fold the past of *heads*; with *needles* only the events that hold one, in their places."""
         numbers = self.past(heads)[0]
         if not needles:
-            return Replay([self.event(number) for number in numbers])
+            return Replay(self._events_of(numbers))
         if len(numbers) <= self._straight and (not numbers or numbers[-1] < self._straight):
             # What stands between the events of one line moves none of them.
             events: list[Event] = []
@@ -123,6 +128,12 @@ class Outline:
                     events.append({**self.event(number), "prev": [events[-1]["hash"]] if events else []})
             return Replay(events)
         return Replay([self.event(n) if self._holds(n, needles) else self._stub(n) for n in numbers])
+
+    def _events_of(self, numbers: Sequence[int]) -> Iterator[Event]:
+        """Many events at once, which takes half the time of one by one."""
+        for start in self._watch(range(0, len(numbers), CHUNK)):
+            rows = (self.rows[number] for number in numbers[start : start + CHUNK])
+            yield from json.loads(b"[%s]" % b",".join(rows))
 
     def _holds(self, number: int, needles: Sequence[bytes]) -> bool:
         row = self.rows[number]

@@ -29,7 +29,8 @@ class Query(NamedTuple):
     must have every one of *labels*, and every word of *text* somewhere. Labels and names are
     compared without regard to case. Different filters must all hold.
 
-    Open tasks only, unless *statuses* are given or *all* is set; archived ones as well with *archived*.
+    Open tasks only, unless *statuses* are given or *all* is set; with *archived* those of the archive as
+    well, where all are finished.
     *since* and *until* are times in taskkeep's form, both inclusive, compared with ``updated_at``.
 
     *sort* is one of SORTS, with ``-`` before it the other way round: priority (then due day),
@@ -184,7 +185,8 @@ def _matching(backlog: Backlog, query: Query, now: str, actor: str, today: str) 
     tests = _tests(backlog, query, now, actor, today or now[:10])
     statuses = _choices("status", query.statuses) or (frozenset(STATUSES) if query.all else OPEN)
     if len(statuses) < len(STATUSES):
-        tasks = [task for task in tasks if task["status"] in statuses]
+        away = backlog.archived.keys() - backlog.tasks.keys() if query.archived and not query.statuses else ()
+        tasks = [task for task in tasks if task["status"] in statuses or task["id"] in away]
     for test in tests:
         tasks = [task for task in tasks if test(task)]
     return list(tasks)

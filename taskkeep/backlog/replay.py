@@ -111,14 +111,15 @@ class Replay:
     Fields that several unjoined branches set have several values; ``choices`` lists them.
     """
 
-    def __init__(self, events: Sequence[Event]) -> None:
+    def __init__(self, events: Iterable[Event]) -> None:
         self.missing: list[tuple[Event, str]] = []
         self._tasks: dict[str, _History] = {}
         self._points: dict[str, Point] = {}
         self._tips: list[int] = []
-        self._events = events
+        self._events: list[Event] = []
         self._sides: list[dict[str, Task]] | None = None
         for event in events:
+            self._events.append(event)
             self._fold(event)
 
     def _place(self, event: Event) -> Point:

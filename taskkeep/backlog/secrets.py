@@ -68,21 +68,33 @@ def might_hold(text: str) -> bool:
 
 def find(text: str) -> list[Secret]:
     """Return the secrets in *text*, each once."""
+    found: dict[str, Secret] = {}
+    for kind, secret in _hits(text):
+        fingerprint = sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+        found[fingerprint] = Secret(kind, f"{secret[:_SHOWN]}…, {len(secret)} characters", fingerprint)
+    return list(found.values())
+
+
+def redacted(text: str) -> str:
+    """*text* for a message: of each secret in it only the first characters are left."""
+    for _, secret in list(_hits(text)):
+        text = text.replace(secret, f"{secret[:_SHOWN]}…")
+    return text
+
+
+def _hits(text: str) -> Iterator[tuple[str, str]]:
     if not might_hold(text):
-        return []
+        return
     if not _compiled:
         import re
 
         _compiled.extend((kind, re.compile(pattern)) for kind, (_, pattern) in PATTERNS.items())
-    found: dict[str, Secret] = {}
     for kind, pattern in _compiled:
         for hit in pattern.finditer(text):
             secret = hit[0].strip()
-            if kind.startswith("an AWS") and "EXAMPLE" in secret:
-                continue  # the keys of Amazon's own documentation
-            fingerprint = sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()[:16]
-            found[fingerprint] = Secret(kind, f"{secret[:_SHOWN]}…, {len(secret)} characters", fingerprint)
-    return list(found.values())
+            # The keys of Amazon's own documentation say that they are none.
+            if not (kind.startswith("an AWS") and "EXAMPLE" in secret):
+                yield kind, secret
 
 
 def texts(value: Any) -> Iterator[str]:

@@ -221,7 +221,10 @@ def read_choice(field: str, text: Any, *, task_id: str | None = None) -> str:
     value = text.strip().lower().replace("-", "_").replace(" ", "_")
     if value in allowed:
         return value
-    near = nearest(value, allowed)
+    from taskkeep.backlog.words import meant_by
+
+    meant = meant_by(field, value)
+    near = [meant] if meant else nearest(value, allowed)
     raise InvalidField(
         field,
         f"cannot be '{shortened(text)}'",
@@ -238,6 +241,9 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
 
 
 def shortened(text: str) -> str:
-    """*text* fit for a message: on one line, without control characters, not too long."""
+    """*text* fit for a message: on one line, without control characters or secrets, not too long."""
+    from taskkeep.backlog.secrets import redacted
+
+    text = redacted(text)
     text = text if text.isprintable() else ascii(text)[1:-1]
     return text if len(text) <= 60 else text[:57] + "..."

@@ -20,8 +20,10 @@ _EXACT = {"second": 1, "sec": 1, "minute": 60, "min": 60, "hour": 3600, "hr": 36
 _CALENDAR = {"month": 1, "year": 12}
 _SHORT = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_NEAR = {"today": 0, "yesterday": 1, "tomorrow": -1}
 _ONE = ("a", "an", "one")
 _MOST = 999_999
+_FIRST, _LAST = to_number("0001-01-01T00:00:00.000000Z"), to_number("9999-12-31T23:59:59.999999Z")
 
 
 class Local:
@@ -33,24 +35,24 @@ class Local:
         self.fields, self.instant = fields, instant
 
 
-def moment_of(text: str, *, now: str, local: Local) -> str | None:
+def moment_of(text: str, *, now: str, local: Local, end: bool = False) -> str | None:
     """The time that *text* says, in taskkeep's own form; None where it says none.
 
-    Digits without a zone are UTC, as everywhere; words are by the *local* calendar. Raises
-    InvalidField for what has the shape of a date and is none.
+    Digits without a zone are UTC, as everywhere; words are by the *local* calendar. A day is its first
+    moment, or with *end* its last. Raises InvalidField for what has the shape of a date and is none.
     """
     text = " ".join(text.split())
     try:
-        return read_moment(text, now=now, field="WHEN")
+        return read_moment(text, now=now, field="WHEN", end=end)
     except InvalidField:
         if _looks_like_a_date(text):
             raise
     words = text.lower().replace(",", " ").split()
     try:
-        number = _said(words, to_number(now), local)
+        number = _said(words, to_number(now), local, end)
     except (ValueError, OverflowError, OSError):
         return None
-    return None if number is None else to_text(number)
+    return None if number is None else to_text(min(max(number, _FIRST), _LAST))
 
 
 def _looks_like_a_date(text: str) -> bool:
@@ -58,11 +60,15 @@ def _looks_like_a_date(text: str) -> bool:
     return shape == "0000-00-00" and text[10:11] in ("", "T", "t", " ")
 
 
-def _said(words: list[str], now: int, local: Local) -> int | None:
+def _said(words: list[str], now: int, local: Local, end: bool) -> int | None:
     if words == ["now"]:
         return now
     if len(words) > 1 and words[-1] == "ago":
         return _ago(words[:-1], now, local)
+    if len(words) == 2 and words[0] in ("last", "next") and words[1] in (*_EXACT, *_CALENDAR):
+        return _ago(["1", words[1]], now, local, back=1 if words[0] == "last" else -1)
+    if len(words) > 1 and words[0] == "in":
+        return _ago(words[1:], now, local, back=-1)
     day, rest = _day(words, now, local)
     if day is None:
         return None
@@ -72,7 +78,8 @@ def _said(words: list[str], now: int, local: Local) -> int | None:
             return None
     if not rest:
         # A day without a time is its beginning, as a date is.
-        return local.instant((*day, 0, 0, 0)) if words[0] not in ("noon", "midnight") else None
+        day = _before(local.instant((*day, 12, 0, 0)), -1, local) if end else day
+        return local.instant((*day, 0, 0, 0)) - int(end)
     clock = _clock(rest)
     return None if clock is None else local.instant((*day, *clock))
 
@@ -80,8 +87,8 @@ def _said(words: list[str], now: int, local: Local) -> int | None:
 def _day(words: list[str], now: int, local: Local) -> tuple[tuple[int, int, int] | None, list[str]]:
     """The day that *words* begin with, today where they begin with a time, and the words after it."""
     first = words[0] if words else ""
-    if first in ("today", "yesterday"):
-        return _before(now, int(first == "yesterday"), local), words[1:]
+    if first in _NEAR:
+        return _before(now, _NEAR[first], local), words[1:]
     if first == "last" and len(words) > 1 and words[1] in _DAYS:
         words = words[1:]
         first = words[0]
@@ -126,8 +133,9 @@ def _clock(words: list[str]) -> tuple[int, int, int] | None:
     return (hour, minute, second) if hour < 24 and minute < 60 and second < 60 else None
 
 
-def _ago(words: list[str], now: int, local: Local) -> int | None:
-    """``2 days``, ``an hour 5 minutes``, ``3h``: how long before *now*, months and years by the calendar."""
+def _ago(words: list[str], now: int, local: Local, *, back: int = 1) -> int | None:
+    """``2 days``, ``an hour 5 minutes``, ``3h``: so long before *now*, months and years by the calendar;
+    with *back* -1 after it."""
     seconds = months = 0
     at = 0
     words = [word for word in words if word != "and"]
@@ -155,7 +163,7 @@ def _ago(words: list[str], now: int, local: Local) -> int | None:
         at += 2
     if months:
         year, month, day, *clock = local.fields(now)
-        year, month = divmod(year * 12 + month - 1 - months, 12)
+        year, month = divmod(year * 12 + month - 1 - back * months, 12)
         day = min(day, days_in_month(max(year, 1), month + 1))
         now = local.instant((year, month + 1, day, clock[0], clock[1], clock[2])) + now % SECOND
-    return now - seconds * SECOND
+    return now - back * seconds * SECOND

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from taskkeep.store.history import Moment
 
 
+# Writers that name no task, so that there is none whose etag or claim could be meant.
+NAMELESS = ("init", "import", "merge", "sync", "backups", "recover")
+
+
 class Call:
     """What a command needs beside its own arguments."""
 
@@ -52,6 +56,10 @@ class Call:
         """The backlog that the command is about. Raises BacklogNotFound."""
         from taskkeep.project import open as open_project
 
+        if (bar := self.output.progress()) is not None:
+            from taskkeep.project import watch
+
+            watch(bar)
         return open_project(self.folder)
 
     @cached_property
@@ -75,6 +83,8 @@ class Call:
         if wait is not None and not 0 <= wait <= 86_400:
             raise Usage("--wait takes seconds, from 0 to 86400")
         claim = values.pop("claim")
+        if self.command in NAMELESS and (claim is not None or values["if_match"] is not None):
+            raise Usage("--if-match and --claim go with a command that names a task", hint="Leave them out.")
         if claim is not None and not 0 < claim < 1 << 53:
             raise Usage("--claim takes the number that 'taskkeep claim' answered")
         self.saving = {
@@ -132,9 +142,14 @@ def moment(text: str | None, option: str, *, end: bool = False) -> str | None:
 
     from taskkeep.backlog.times import read_moment, to_text
 
+    now = to_text(time.time_ns() // 1000)
     try:
-        return read_moment(text, now=to_text(time.time_ns() // 1000), field=option, end=end)
+        return read_moment(text, now=now, field=option, end=end)
     except Invalid as error:
+        from taskkeep.project import said_moment
+
+        if said := said_moment(text, now, end=end):
+            return said
         raise Usage(error.message, hint=error.hint) from None
 
 

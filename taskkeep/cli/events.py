@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.cli.output import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
 
     from taskkeep.backlog.difference import Difference
     from taskkeep.cli.screen import Screen
 
 VALUE_MOST = 60
+SHORT = 8  # characters of an event's id, enough to name it by
 CONTEXT = 3  # words around a change in a long text
 
 
@@ -29,23 +30,30 @@ def event_lines(event: Mapping[str, Any], screen: Screen | None, *, full: bool =
         lines = [head, *(f"  why: {shown(event['why'])}" for _ in (1,) if event.get("why"))]
         lines += [f"  {line}" for line in _details(event, None, None)]
     else:
-        from taskkeep.cli.screen import CYAN, local
+        from taskkeep.cli.screen import CYAN, YELLOW, local
 
-        head = f"{screen.dim(local(event['timestamp']))}  {screen.paint(task or '-', CYAN)}  {shown(what)}"
-        lines = [f"{head} {screen.dim('by ' + shown(event['actor']))}"]
+        name = screen.paint(shown(event["event_id"])[:SHORT], YELLOW)
+        head = f"{name}  {screen.dim(local(event['timestamp']))}  {screen.paint(task or '-', CYAN)}  {shown(what)}"
+        way = "" if event["source"] in ("cli", "api") else f" ({shown(event['source'])})"
+        lines = [f"{head} {screen.dim('by ' + shown(event['actor']) + way)}"]
         if event.get("why"):
             lines.append(f"  {screen.dim('why')} {shown(event['why'])}")
         lines += [f"  {line}" for line in _details(event, screen, None if full else VALUE_MOST)]
     return "\n".join(lines) + "\n"
 
 
-def merge_lines(event: Mapping[str, Any], heads: Sequence[Mapping[str, Any]]) -> str:
-    """What a merge joined, and which values it kept where both sides had changed one field."""
+def merge_lines(event: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]], screen: Screen | None) -> str:
+    """What a merge joined, of the events *heads* by hash, and what it kept where both sides had changed a field."""
     lines = []
-    for head in heads:
+    for head in (heads[name] for name in event["details"].get("heads", ()) if name in heads):
         what = head["event_type"].removeprefix("task_").replace("_", " ")
-        said = " ".join(shown(word) for word in (head["timestamp"], head["actor"], what, head["task_id"] or ""))
-        lines.append(f"  joins {said.rstrip()} ({head['event_id'][:8]})\n")
+        when = head["timestamp"]
+        if screen is not None:
+            from taskkeep.cli.screen import local
+
+            when = local(when)
+        said = " ".join(shown(word) for word in (when, head["actor"], what, head["task_id"] or ""))
+        lines.append(f"  joins {said.rstrip()} ({head['event_id'][:SHORT]})\n")
     for choice in event["details"].get("choices", ()):
         field = choice["field"] or "task"
         value = "deleted" if choice["field"] is None and choice["to"] is None else _value(choice["to"], VALUE_MOST)
@@ -99,6 +107,13 @@ def change_lines(field: str, change: Any, screen: Screen | None, most: int | Non
     """One field's change; with *most* long texts as the words that changed in them."""
     if most is not None and screen is not None and isinstance(change, dict) and _is_long(change):
         yield f"{shown(field)}: {word_diff(change['from'], change['to'], screen)}"
+    elif screen is not None and field.endswith(("_at", "_until")) and "from" in change:
+        from taskkeep.cli.screen import local
+
+        said = ["-" if change.get(end) is None else local(change[end]) for end in ("from", "to")]
+        yield f"{shown(field)}: {' → '.join(said)}"
+    elif field == "archived":
+        yield "moved to the archive" if change["to"] else "brought back from the archive"
     else:
         yield from _change(field, change, most)
 

@@ -119,14 +119,16 @@ def _tell(error: TaskkeepError, args: Sequence[str], cause: BaseException) -> in
 
     The flags that say how are looked for in *args* themselves, since parsing may be what failed.
     """
+    from taskkeep.backlog.secrets import redacted
     from taskkeep.cli.output import write_err
     from taskkeep.cli.texts import given
 
+    error.message, error.hint = redacted(error.message), redacted(error.hint)
     trace = ""
     if given(args, "--debug"):
         import traceback
 
-        trace = "".join(traceback.format_exception(cause))
+        trace = redacted("".join(traceback.format_exception(cause)))
     if _wants_json(args):
         import json
 

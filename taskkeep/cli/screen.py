@@ -14,7 +14,7 @@ from taskkeep.backlog.times import to_number
 from taskkeep.cli.output import paragraphs, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskkeep.backlog.task import Task
 
@@ -136,23 +136,53 @@ class Screen:
 
     def blame(self, rows: Sequence[tuple[Any, ...]]) -> str:
         """Fields with who set them last, when and why; the value gets the room that is left."""
-        parts = [(shown(row[0]), local(row[1]) if row[1] != "-" else "-", shown(row[2]), shown(row[4])) for row in rows]
+        parts = []
+        for field, when, actor, event, why, value in rows:
+            said = value if isinstance(value, str) else _json(value)
+            said = local(said) if field.endswith(("_at", "_until")) else shown(said)
+            when = local(when) if when != "-" else when
+            parts.append((shown(field), said, shown(event)[:8], when, shown(actor), shown(why)))
         widths = [max(map(cell_len, column)) for column in zip(*parts, strict=True)]
-        widths[3] = min(widths[3], CELL_MOST)
-        room = max(self.width - sum(widths) - 4 * len(GAP), 12)
+        room = self.width - sum(widths) + widths[1] + widths[5] - 5 * len(GAP)
+        widths[5] = min(widths[5], CELL_MOST, max(room // 2, 8))
+        widths[1] = min(widths[1], max(room - widths[5], 8))
         lines = []
-        for (field, when, actor, why), row in zip(parts, rows, strict=True):
-            value = row[5] if isinstance(row[5], str) else _json(row[5])
-            value = local(value) if field.endswith(("_at", "_until")) else shown(value)
-            cells = [
-                self.paint(pad(field, widths[0]), CYAN),
-                pad(cut(value, room), room),
-                self.dim(pad(when, widths[1])),
-                pad(actor, widths[2]),
-                self.dim(cut(why, widths[3])),
-            ]
+        for row in parts:
+            field, value, event, when, actor, why = (
+                pad(cut(text, width), width) for text, width in zip(row, widths, strict=True)
+            )
+            cells = [self.paint(field, CYAN), value, self.paint(event, YELLOW), self.dim(when), actor]
+            cells.append(self.dim(why.rstrip()))
             lines.append(GAP.join(cells).rstrip())
         return "\n".join(lines)
+
+    def backup(self, row: Mapping[str, Any]) -> str:
+        """A snapshot on one line."""
+        count = "damaged" if row["damaged"] else f"{row['tasks']} task{'' if row['tasks'] == 1 else 's'}"
+        size = f"{row['size']} B" if row["size"] < 10_000 else f"{row['size'] / 1000:,.0f} kB"
+        name = row["name"].partition(".")[0]
+        head = f"{count:>12}{GAP}{size:>10}"
+        reason = shown(row["problem"] if row["damaged"] else row["reason"])
+        reason = cut(reason, max(self.width - len(name) - len(head) - 2 * len(GAP), 8))
+        return GAP.join((self.paint(name, CYAN), self.paint(head, RED if row["damaged"] else ""), self.dim(reason)))
+
+    # -- verdicts ------------------------------------------------------------------------
+
+    def finding(self, finding: Mapping[str, Any], place: str) -> str:
+        """What was found: how bad, what kind and where, then the words, then what to do."""
+        code = f"{BOLD};{RED}" if finding["severity"] == "error" else YELLOW
+        head = f"{self.paint(finding['severity'], code)} {self.paint(shown(finding['code']), BOLD)}"
+        lines = [f"{head}  {self.dim(shown(place))}".rstrip()]
+        lines += [f"  {line}" for line in wrap(shown(finding["message"]), self.width - 2)]
+        if finding.get("hint"):
+            lines += [self.dim(f"  {line}") for line in wrap(f"hint: {shown(finding['hint'])}", self.width - 2)]
+        return "\n".join(lines) + "\n"
+
+    def checked(self, checked: Mapping[str, Any]) -> str:
+        """What was examined."""
+        heads = " ".join(head[:12] for head in checked["heads"][:3]) or "nothing"
+        words = f"{checked['what']}: {checked['tasks']:,} tasks, {checked['archived']:,} archived, "
+        return self.dim(f"{words}{checked['events']:,} events; log at {heads}")
 
     def saved_line(self, mark: str, task: Mapping[str, Any]) -> str:
         """What a writer says of a task."""
@@ -162,6 +192,33 @@ class Screen:
         title = cut(shown(task["title"]), max(room, TITLE_LEAST))
         head = f"{self.paint(mark, GREEN if mark == '✓' else DIM)} {self.paint(task['id'], CYAN)}"
         return f"{head}  {self.paint(status, code)}  {title}"
+
+
+class Bar:
+    """How far a long task is: shown after half a second, ten times a second at most, and gone at the end."""
+
+    AFTER, EVERY, CELLS = 0.5, 0.1, 24
+
+    def __init__(self, write: Callable[[str], None]) -> None:
+        self._write = write
+        self._next = time.monotonic() + self.AFTER
+        self._shown = False
+
+    def __call__(self, done: int, total: int, what: str) -> None:
+        now = time.monotonic()
+        if done >= total:  # the next walk gets its own half second
+            self.clear()
+            self._next = now + self.AFTER
+        if now < self._next:
+            return
+        self._next, self._shown = now + self.EVERY, True
+        full = self.CELLS * min(done, total) // max(total, 1)
+        self._write(f"\r[{'#' * full}{'.' * (self.CELLS - full)}] {done} of {total} {what}\x1b[K")
+
+    def clear(self) -> None:
+        if self._shown:
+            self._shown = False
+            self._write("\r\x1b[K")
 
 
 _HEADS = {

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from taskkeep import __version__
+from taskkeep.backlog.secrets import redacted
 from taskkeep.cli.output import shown
 from taskkeep.errors import Usage
 from taskkeep.store.files import disk_fault
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 ANNOTATIONS = 10  # GitHub shows no more of a level for one step
 SUMMARY_BYTES = 1_000_000  # GitHub refuses a summary of more than 1 MiB
 ROWS = 200  # of each table of a summary
-_HOME = "https://github.com/taskkeep/taskkeep/blob/main/docs/verify.md"
 
 
 # -- GitHub ------------------------------------------------------------------------------------
@@ -74,7 +74,7 @@ def sarif(verdict: Verdict) -> dict[str, Any]:
     prefix = verdict.checked.get("prefix", "")
     codes = sorted({finding["code"] for finding in verdict.findings})
     rules = [
-        {"id": code, "shortDescription": {"text": CODES[code][2] if code in CODES else code}, "helpUri": _HOME}
+        {"id": code, "name": code, "shortDescription": {"text": CODES[code][2]}, "help": {"text": CODES[code][2]}}
         for code in codes
     ]
     results = []
@@ -95,7 +95,7 @@ def sarif(verdict: Verdict) -> dict[str, Any]:
             }
         ]
         results.append(result)
-    driver = {"name": "taskkeep", "version": __version__, "informationUri": _HOME, "rules": rules}
+    driver = {"name": "taskkeep", "version": __version__, "rules": rules}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -209,7 +209,7 @@ _MARKUP = frozenset("\\`*_{}[]()#+!|~:@/$^=")
 def safe(text: Any) -> str:
     """*text* as Markdown that shows it as it is, on one line: no link, no mention, no HTML, no table cell."""
     words = []
-    for character in shown(str(text)):
+    for character in shown(redacted(str(text))):
         if character in "<>&":
             words.append({"<": "&lt;", ">": "&gt;", "&": "&amp;"}[character])
         elif character in _MARKUP:

@@ -15,6 +15,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.times import later, to_text
 from taskkeep.errors import BackupDamaged, InvalidField, TaskkeepError, UnknownPoint
 from taskkeep.store.files import make_folder, read, remove, sync_folder, write_all, write_new
+from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -25,8 +26,10 @@ if TYPE_CHECKING:
 
 _NAME = r"backlog_(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_(\d{6})\.json(\.gz)?"
 MADE = "backups.jsonl"  # what is known of snapshots made by hand, beside their folder
+INDEX = "snapshots"  # below cache: the hash of what each snapshot holds, and its name
 STAMP = "backups"  # below cache: when the folder was last looked through, and what was saved since
 PART = "compressing"  # a snapshot on its way to .gz
+CHANGED = "it no longer holds what was put into it"
 PIECE = 1 << 15
 BUDGET = 0.004  # seconds that a save may spend on old snapshots
 OFTEN_BYTES, OFTEN_SAVES, OFTEN_SECONDS = 1 << 20, 16, 3600
@@ -104,10 +107,11 @@ def _unpacked(data: bytes, name: str) -> bytes:
     return b"".join(pieces)
 
 
-def problem(data: bytes, expected: str | None) -> str | None:
-    """What is wrong with a snapshot's bytes, None where nothing is known to be."""
-    if expected is not None and sha256(data).hexdigest() != expected:
-        return "it no longer holds what was put into it"
+def problem(data: bytes, promised: str | None) -> str | None:
+    """What is wrong with a snapshot's bytes, None where nothing is known to be. *promised*: the hash that they must
+    have, which says it all."""
+    if promised is not None:
+        return None if sha256(data).hexdigest() == promised else CHANGED
     try:
         text.parse(data, "the snapshot")
     except TaskkeepError as error:
@@ -115,12 +119,23 @@ def problem(data: bytes, expected: str | None) -> str | None:
     return None
 
 
-def moment(root: Root, name: str, history: Callable[[], History]) -> Moment:
-    """The state that a snapshot holds. The log adds the archive of then, and tells whether it still is whole.
+def trouble(root: Root, name: str, promised: str | None) -> str | None:
+    """What is wrong with a snapshot, None where nothing is known to be. Raises OSError."""
+    try:
+        return problem(content(root, name), promised)
+    except UnknownPoint:
+        return None  # pruned meanwhile
+    except TaskkeepError as error:
+        return error.message
 
-    Raises BackupDamaged.
+
+def moment(root: Root, name: str, history: Callable[[], History]) -> Moment:
+    """The state that a snapshot holds, from git or the log where it is damaged and they have the same.
+
+    The log adds the archive of then, and tells whether the snapshot still is whole. Raises BackupDamaged.
     """
     from taskkeep.store.history import Moment, Point, tasks_of
+    from taskkeep.store.mending import same_state
 
     said, notes = time_of(name), []
     outline: Outline | None = None
@@ -128,12 +143,21 @@ def moment(root: Root, name: str, history: Callable[[], History]) -> Moment:
         outline = history().outline
     except (OSError, TaskkeepError) as error:
         notes.append(f"the log cannot be read ({error}): the backup alone answers")
-    data = content(root, name)
-    if wrong := problem(data, _expected(root, name, outline)):
+    promised = Ledger(root, outline).promised(name)
+    data = b""
+    if (wrong := trouble(root, name, promised)) is None:
+        data = content(root, name)
+    elif (same := same_state(root, outline, promised)) is not None:
+        data, witness = same
+        notes.append(f"the backup {name} is damaged ({wrong}): took the same state from {witness}")
+    else:
         raise BackupDamaged(
-            f"the backup {name} is damaged: {wrong}", hint=_elsewhere(outline, said), backup=name, time=said
+            f"the backup {name} is damaged: {wrong}",
+            hint="See 'taskkeep backups list' for another, or name a time or a git revision.",
+            backup=name,
+            time=said,
         )
-    number = _leading_to(outline, sha256(data).hexdigest())
+    number = leading_to(outline, sha256(data).hexdigest())
     if number is None:
         notes.append("the log does not know this state: the archive is that of today")
 
@@ -159,30 +183,31 @@ def _archive_now(root: Root) -> dict[str, Any]:
         return {}
 
 
-def _elsewhere(outline: Outline | None, said: str) -> str:
-    """Which event has the state that a damaged snapshot held."""
-    if outline is not None and said in outline.times:
-        number = outline.times.index(said)
-        for prev in outline.prevs[number][:1]:
-            if prev in outline.place:
-                return f"The log has the same state: name event {outline.ids[outline.place[prev]]} instead."
-    return "See 'taskkeep backups list' for another, or name a time or a git revision."
+class Ledger:
+    """What log and notes tell of the snapshots: which hash each must have, and why it was made."""
 
+    def __init__(self, root: Root, outline: Outline | None) -> None:
+        self.outline = outline
+        self.by_hand = {row["name"].partition(".")[0]: row for row in made(root)}
+        times = outline.times if outline is not None else []
+        # The first event of a request bears the time that its snapshot is named for.
+        self._numbers = {said: number for number, said in reversed([*enumerate(times)])}
 
-def _expected(root: Root, name: str, outline: Outline | None) -> str | None:
-    """The sha256 that a snapshot must have, as far as the log or the note of its making tells."""
-    stem = name.partition(".")[0]
-    for row in made(root):
-        if row["name"].partition(".")[0] == stem:
+    def number(self, name: str) -> int | None:
+        """The event before which a snapshot was taken."""
+        return self._numbers.get(time_of(name))
+
+    def promised(self, name: str) -> str | None:
+        """The sha256 that a snapshot must have, None where nothing tells."""
+        if (row := self.by_hand.get(name.partition(".")[0])) is not None:
             return str(row["sha256"])
-    said = time_of(name)
-    if outline is not None and said in outline.times:
-        expected: str | None = outline.event(outline.times.index(said))["before"]
-        return expected
-    return None
+        if self.outline is not None and (number := self.number(name)) is not None:
+            promised: str | None = self.outline.event(number)["before"]
+            return promised
+        return None
 
 
-def _leading_to(outline: Outline | None, sha: str) -> int | None:
+def leading_to(outline: Outline | None, sha: str) -> int | None:
     """The last event that led to these bytes."""
     needle = b'"after":"%s",' % sha.encode()  # the archive's hashes end their object
     rows = outline.rows if outline is not None else []
@@ -206,34 +231,65 @@ def made(root: Root) -> list[dict[str, Any]]:
     return result
 
 
-def holds(root: Root, sha: str | None) -> bool:
-    """Was a snapshot of just these bytes made by hand, last of all? Then the save needs none."""
-    if not os.path.exists(os.path.join(root.local, MADE)):
-        return False
-    rows = made(root)
-    return bool(rows) and rows[-1]["sha256"] == sha and file_of(root, rows[-1]["name"]) is not None
+def held(root: Root, sha: str | None) -> str | None:
+    """The file of the folder that holds just these bytes, as far as is noted: equal content is kept once."""
+    if sha is None:
+        return None
+    data = b"\n" + _index(root)
+    at = data.rfind(b"\n%s " % sha.encode())
+    if at < 0:
+        return None
+    stem = data[at + 66 :].partition(b"\n")[0].decode("ascii", "replace")
+    if not re.fullmatch(_NAME, f"{stem}.json", re.ASCII):
+        return None
+    names = (f"{stem}.json", f"{stem}.json.gz")
+    return next((name for name in names if os.path.lexists(os.path.join(root.backups, name))), None)
+
+
+def _index(root: Root) -> bytes:
+    try:
+        return read(os.path.join(root.cache, INDEX))[0]
+    except (OSError, TaskkeepError):
+        return b""  # derived: without it one more copy is kept, until the next pruning
+
+
+def _note(root: Root, rows: Iterable[tuple[str, str]], *, anew: bool = False) -> None:
+    """Note which snapshot holds what, as (hash, name). Raises OSError."""
+    data = b"".join(b"%s %s\n" % (sha.encode(), name.partition(".")[0].encode()) for sha, name in rows)
+    how = os.O_TRUNC if anew else os.O_APPEND
+    fd = os.open(os.path.join(root.cache, INDEX), os.O_WRONLY | os.O_CREAT | how, 0o600)
+    try:
+        write_all(fd, data)
+    finally:
+        os.close(fd)
 
 
 # -- telling -----------------------------------------------------------------------------
 
 
-def described(root: Root, snapshot: Snapshot, outline: Outline | None) -> dict[str, Any]:
+def described(root: Root, snapshot: Snapshot, ledger: Ledger) -> dict[str, Any]:
     """All that is known of one snapshot: time, reason, number of tasks, size, whether it still is whole."""
     answer: dict[str, Any] = {"name": snapshot.name, "time": snapshot.time, "reason": "", "size": snapshot.size}
     answer |= {"tasks": None, "bytes": None, "sha256": None, "damaged": False, "problem": None, "event": None}
-    by_hand = {row["name"].partition(".")[0]: row for row in made(root)}
-    row = by_hand.get(snapshot.name.partition(".")[0])
-    if row is not None:
+    number = ledger.number(snapshot.name)
+    if (row := ledger.by_hand.get(snapshot.name.partition(".")[0])) is not None:
         answer["reason"] = f"by {row.get('actor', '?')}" + (f": {row['why']}" if row.get("why") else "")
-    elif outline is not None and snapshot.time in outline.times:
-        answer["event"], answer["reason"] = _reason(outline, outline.times.index(snapshot.time))
+    elif ledger.outline is not None and number is not None:
+        answer["event"], answer["reason"] = _reason(ledger.outline, number)
     try:
         data = content(root, snapshot.name)
-        answer["problem"] = problem(data, _expected(root, snapshot.name, outline))
-        answer["bytes"], answer["sha256"] = len(data), sha256(data).hexdigest()
-        answer["tasks"] = data.count(b'\n      "uid": "') if answer["problem"] is None else None
+    except UnknownPoint:
+        answer["problem"] = "it was removed meanwhile"
     except TaskkeepError as error:
         answer["problem"] = error.message
+    else:
+        answer["bytes"], answer["sha256"] = len(data), sha256(data).hexdigest()
+        promised = ledger.promised(snapshot.name)
+        if promised is None:
+            answer["problem"] = problem(data, None)
+        elif promised != answer["sha256"]:
+            answer["problem"] = CHANGED
+        answer["tasks"] = data.count(b'\n      "uid": "') if answer["problem"] is None else None
     answer["damaged"] = answer["problem"] is not None
     return answer
 
@@ -286,32 +342,55 @@ def surplus(
 
 
 def prune(root: Root, config: Mapping[str, Any], *, now: str, dry_run: bool = False) -> tuple[list[str], list[str]]:
-    """Remove what the rule lets go and compress what is older than a day; returns the names of both.
+    """Remove what the rule lets go and what another holds too, compress what is older than a day; the names of both.
 
     Only under the writers' lock. Raises OSError.
     """
-    there = found(root)
-    gone = surplus(there, [row["name"] for row in made(root)], config, now)
+    by_hand = [row["name"] for row in made(root)]
+    rows, twice = _doubles(root, by_hand)
+    there = [one for one in found(root) if one.name not in twice]
+    gone = surplus(there, by_hand, config, now)
+    gone = sorted([*gone, *(one for one in found(root) if one.name in twice)])
     names_gone = {one.name for one in gone}
     old = [one.name for one in there if one.name not in names_gone and _is_old(one, now)]
     if not dry_run:
         for one in gone:
             os.unlink(os.path.join(root.backups, one.name))
-        for name in old:
+        for name in steps(old, "backups compressed"):
             while not _compress(root, name, time.monotonic() + 60):
                 pass
         if gone or old:
             sync_folder(root.backups)
+        _note(root, [row for row in rows if row[1] not in names_gone], anew=True)
     return [one.name for one in gone], old
+
+
+def _doubles(root: Root, by_hand: Iterable[str]) -> tuple[list[tuple[str, str]], set[str]]:
+    """Hash and name of what each snapshot holds, and those whose content one made by hand, or a newer one, has too."""
+    chosen = {name.partition(".")[0] for name in by_hand}
+    keepers: dict[str, str] = {}
+    twice: set[str] = set()
+    there = sorted(names(root), key=lambda name: (name.partition(".")[0] in chosen, name), reverse=True)
+    for name in steps(there, "backups compared"):
+        try:
+            sha = sha256(content(root, name)).hexdigest()
+        except TaskkeepError:
+            continue  # damaged: no copy of anything
+        if keepers.setdefault(sha, name) != name:
+            twice.add(name)
+    return [*keepers.items()], twice
 
 
 def _is_old(one: Snapshot, now: str) -> bool:
     return not one.name.endswith(".gz") and one.time < later(now, -86_400)
 
 
-def tidy(root: Root, config: Mapping[str, Any], size: int) -> None:
-    """Do a few milliseconds of what `prune` does, now and then, after a save. Raises OSError."""
+def tidy(root: Root, config: Mapping[str, Any], size: int, taken: tuple[str, str] | None) -> None:
+    """Do a few milliseconds of what `prune` does, now and then, after a save; *taken*: the hash of the backlog's
+    bytes before, and the name of their snapshot. Raises OSError."""
     started = time.monotonic()
+    if taken is not None:
+        _note(root, [taken])
     stamp, clock = os.path.join(root.cache, STAMP), time.time()
     last, grown, saves = _stamp(stamp)
     grown, saves = grown + size, saves + 1
@@ -331,6 +410,11 @@ def tidy(root: Root, config: Mapping[str, Any], size: int) -> None:
     if old is not None and not more:
         _compress(root, old, until)
         more = True
+    rows = _index(root).split(b"\n")[:-1]
+    if len(rows) > 2 * len(there) + OFTEN_SAVES:
+        stems = {one.name.partition(".")[0] for one in there if one.name not in left}
+        kept = [row.decode("ascii", "replace").split(" ") for row in rows]
+        _note(root, [(row[0], row[1]) for row in kept if row[-1] in stems and len(row) == 2], anew=True)
     _write_stamp(stamp, 0 if more else clock, 0, 0)
 
 
@@ -359,26 +443,31 @@ def _compress(root: Root, name: str, until: float) -> bool:
     """
     source, part = os.path.join(root.backups, name), os.path.join(root.local, PART)
     data = read(source)[0]
-    at, packed = _part_of(part, name, len(data))
+    at, done = _part_of(part, name, len(data))
     while at < len(data) and time.monotonic() < until:
         piece = data[at : at + PIECE]
-        packer = zlib.compressobj(6, wbits=31)
-        member = packer.compress(piece) + packer.flush()
+        member = packed(piece)
         if zlib.decompress(member, 31) != piece:
             raise OSError(f"{name} could not be compressed")
-        packed, at = packed + member, at + len(piece)
+        done, at = done + member, at + len(piece)
     remove(part)
     if at < len(data):
-        head = b"%s %d %d %d\n" % (name.encode(), len(data), at, zlib.crc32(packed))
-        write_new(part, [head, packed], mode=0o600, sync=False)
+        head = b"%s %d %d %d\n" % (name.encode(), len(data), at, zlib.crc32(done))
+        write_new(part, [head, done], mode=0o600, sync=False)
         return False
     target = f"{source}.gz"
     if not os.path.exists(target):
-        write_new(part, [packed], mode=0o600)
+        write_new(part, [done], mode=0o600)
         os.replace(part, target)
         sync_folder(root.backups)
     os.unlink(source)
     return True
+
+
+def packed(data: bytes) -> bytes:
+    """*data* as a snapshot is compressed."""
+    packer = zlib.compressobj(6, wbits=31)
+    return packer.compress(data) + packer.flush()
 
 
 def _part_of(part: str, name: str, size: int) -> tuple[int, bytes]:
@@ -404,13 +493,14 @@ def create(root: Root, data: bytes, *, now: str, actor: str, why: str | None) ->
 
     text.parse(data)
     make_folder(root.backups, 0o700)
-    for one in found(root)[::-1]:
-        if one.size == len(data) and not one.name.endswith(".gz") and content(root, one.name) == data:
-            return one.name, False
+    sha = sha256(data).hexdigest()
+    if (same := held(root, sha)) is not None and trouble(root, same, sha) is None:
+        return same, False
     name = snapshot_name(now)
     write_new(os.path.join(root.backups, name), [data], mode=0o600)
     sync_folder(root.backups)
-    row = {"name": name, "sha256": sha256(data).hexdigest(), "actor": actor, "why": why}
+    _note(root, [(sha, name)])
+    row = {"name": name, "sha256": sha, "actor": actor, "why": why}
     fd = os.open(os.path.join(root.local, MADE), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     try:
         write_all(fd, json.dumps(row, ensure_ascii=False).encode() + b"\n")

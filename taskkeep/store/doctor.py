@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import BacklogLocked, NoIdentity, TaskkeepError
-from taskkeep.store import driver, log
+from taskkeep.errors import BacklogLocked, ConfigInvalid, NoIdentity, TaskkeepError
+from taskkeep.store import backups, driver, log
 from taskkeep.store.commit import refuse_obstacles, token_of
+from taskkeep.store.config import load_config
 from taskkeep.store.git import OLDEST, repository_of, run
+from taskkeep.store.history import History
 from taskkeep.store.lock import writer_lock
+from taskkeep.store.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.pack import KEPT, pack_old
-from taskkeep.store.save import Options, writing
+from taskkeep.store.save import Options, Writer, writing
 from taskkeep.store.setup import BLOCK
+from taskkeep.store.surroundings import now_text
 from taskkeep.store.verify import Findings, Verdict
 
 if TYPE_CHECKING:
@@ -57,15 +61,27 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
         "backups": _size(root.backups),
         "cache": _size(root.cache) + _size(root.joined),
     }
+    checked["advice"] = _advice(root, checked)
     _check_growth(checked, findings)
     return Verdict(not findings.list, findings.list, checked)
 
 
+class Mender(Writer):
+    """A writer that looks at every file of the log first, and puts back what is damaged or gone."""
+
+    def load_log(self) -> log.LogState:
+        parts = whole_log(self.root, ask_git=True)[1]
+        self.warnings += put_back(self, parts)
+        return super().load_log()
+
+
 def tidy(root: Root) -> list[str]:
-    """Settle what a crash left, pack old files of the log, repack git's loose objects; returns what was done."""
+    """Settle what a crash left, mend damaged files of the log and snapshots, pack old files of the log, repack git's
+    loose objects; returns what was done."""
     done: list[str] = []
-    with writing(root, Options()) as writer:  # which clears what is stale
+    with writing(root, Options(), kind=Mender) as writer:  # which clears what is stale
         done += writer.warnings
+        done += mend_snapshots(root, History(root).outline)
         if pack_old(writer, limit=KEPT, kept=KEPT):
             done.append("packed old files of the log")
             writer.log = log.load(root)
@@ -90,6 +106,36 @@ def _repack(repository: Repository) -> str:
         return f"could not repack: {answer.trouble}"
     left, after = _loose(repository.common)
     return f"repacked {before - left} loose objects, {(size - after) >> 10} KiB"
+
+
+def _config(root: Root) -> dict[str, Any] | None:
+    try:
+        return load_config(root)
+    except ConfigInvalid:
+        return None  # verify names it
+
+
+def _advice(root: Root, checked: dict[str, object]) -> list[str]:
+    """What would make the past smaller, or explains what lies in local/."""
+    said = []
+    files = len(log.list_files(root))
+    if files > 2 * KEPT:
+        said.append(f"the log has {files} files: 'taskkeep doctor --fix' packs the old ones into one")
+    if isinstance(count := checked.get("loose_objects"), int) and count > WORTH_PACKING:
+        said.append(f"git keeps {count} loose objects: 'taskkeep doctor --fix' packs them")
+    there = backups.found(root)
+    config = _config(root)
+    if there and config is not None:
+        gone = backups.surplus(there, backups.Ledger(root, None).by_hand, config, now_text())
+        rule = f"all of {config['backups.hours']} hours, one a day for {config['backups.days']} days"
+        told = f"backups: {len(there)}, the oldest of {there[0].time[:16]}Z; kept are {rule}"
+        more = f"; 'taskkeep backups prune' would remove {len(gone)}" if gone else ""
+        said.append(told + more)
+    for name, what in (("damaged", "files that were replaced"), ("edits", "edits that were refused")):
+        folder = os.path.join(root.local, name)
+        if kept := (os.listdir(folder) if os.path.isdir(folder) else []):
+            said.append(f".taskkeep/local/{name} keeps {len(kept)} {what}, {_size(folder)} bytes: yours to delete")
+    return said
 
 
 def _check_growth(checked: dict[str, object], findings: Findings) -> None:

@@ -11,7 +11,7 @@ from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import line
 from taskkeep.backlog.history import Outline
-from taskkeep.backlog.replay import causal_order, heads
+from taskkeep.backlog.replay import heads
 from taskkeep.backlog.task import shortened
 from taskkeep.backlog.times import SECOND, to_text
 from taskkeep.backlog.when import Local, moment_of
@@ -30,9 +30,11 @@ from taskkeep.errors import (
 from taskkeep.store import log
 from taskkeep.store.files import read
 from taskkeep.store.layout import ARCHIVE, BACKLOG
+from taskkeep.store.mending import whole_log
+from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
@@ -112,38 +114,19 @@ class History:
         self.notes: list[str] = []
         state = log.vouched(root)
         if state is not None:
-            self.outline = Outline(read(root.joined)[0])
+            self.outline = Outline(read(root.joined)[0], _walk)
             self.heads = state.heads
             return
-        try:
-            events = log.read_all(root)
-        except LogDamaged as error:
-            events = self._joined_instead(error)
+        events, parts = whole_log(root)
+        self.notes += [f"{part.problem}: read from {part.witness} instead" for part in parts]
         self._take(events)
-        if any(prev not in self.outline.place for prevs in self.outline.prevs for prev in prevs):
-            self._fill()
 
     def _take(self, events: list[Event]) -> None:
-        self.outline = Outline(b"".join(line(event) for event in events))
+        self.outline = Outline(b"".join(line(event) for event in events), _walk)
         by_hash = {event["hash"]: event for event in events}
         found = heads(events)
         own = log.own_head(self.root, [by_hash[name] for name in found])
         self.heads = sorted(found, key=lambda name: (name != own, by_hash[name]["timestamp"], name))
-
-    def _joined_instead(self, error: LogDamaged) -> list[Event]:
-        events = joined_events(self.root)
-        if not events:
-            raise error
-        self.notes.append(f"{error.message}: read from the joined log of this checkout instead")
-        return events
-
-    def _fill(self) -> None:
-        """Take the joined log where files of the log are gone and it still holds all that is left, and more."""
-        events = joined_events(self.root)
-        names = {event["hash"] for event in events}
-        if names.issuperset(self.outline.hashes) and len(names) > len(self.outline):
-            self.notes.append("files of the log are gone: read from the joined log of this checkout instead")
-            self._take(events)
 
     # -- moments -------------------------------------------------------------------------
 
@@ -205,20 +188,8 @@ class History:
         return [number for number, name in enumerate(self.outline.ids) if name.startswith(prefix)]
 
 
-def joined_events(root: Root) -> list[Event]:
-    """The events of the joined log whatever it is worth, each with its hash checked; none where it is cut."""
-    import json
-
-    from taskkeep.backlog.events import event_hash
-
-    try:
-        rows = read(root.joined)[0].split(b"\n")[:-1]
-        events = [json.loads(row) for row in rows]
-        if any(event["hash"] != event_hash(event) for event in events):
-            return []
-    except (OSError, TaskkeepError, ValueError, KeyError, TypeError):
-        return []  # derived: it is a witness only as far as it holds
-    return causal_order(events)
+def _walk(things: Sequence[Any]) -> Iterable[Any]:
+    return steps(things, "thousand events")
 
 
 def log_rows(root: Root) -> tuple[list[bytes], list[str]]:
@@ -310,7 +281,7 @@ class _Asked:
 
     def _time(self) -> str | None:
         try:
-            return moment_of(self.when, now=self.now, local=_LOCAL)
+            return moment_of(self.when, now=self.now, local=LOCAL)
         except InvalidField as error:
             if is_ref(self.root, self.when):
                 return None
@@ -354,7 +325,7 @@ class _Asked:
         prefix = self.when.lower()
         if len(prefix) < 8 or not _HEX.issuperset(prefix.replace("-", "")):
             return None
-        events = joined_events(self.root)
+        events = log.joined_events(self.root)
         if len({event["event_id"] for event in events if event["event_id"].startswith(prefix)}) == 1:
             old = History.__new__(History)
             old.root, old.notes = self.root, ["the log here no longer holds this event: from the joined log"]
@@ -420,7 +391,7 @@ def _instant(clock: Clock) -> int:
     return int(time.mktime((*clock, 0, 0, -1))) * SECOND
 
 
-_LOCAL = Local(_fields, _instant)
+LOCAL = Local(_fields, _instant)
 
 
 def is_ref(root: Root, name: str) -> bool:

@@ -66,6 +66,8 @@ if sys.platform == "win32":
 
         return lock_descriptor(fd, blocking=False)
 
+    _look = _take
+
 else:
 
     def _take(fd: int) -> bool:
@@ -74,6 +76,16 @@ else:
 
         try:
             fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _look(fd: int) -> bool:
+        """Could it be taken? Readers that look at once do not hinder each other."""
+        import fcntl
+
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
         return True
@@ -118,9 +130,14 @@ def _holder(fd: int) -> str:
 
 
 def is_locked(path: str) -> bool:
-    """Is a writer at work? Takes the lock for an instant where it is free."""
+    """Is a writer at work? For readers: writes nothing, and keeps nobody out for longer than it takes to look."""
     try:
-        with writer_lock(path, wait=0):
-            return False
-    except BacklogLocked:
-        return True
+        fd = os.open(path, os.O_RDONLY | NO_FOLLOW | BINARY | getattr(os, "O_NONBLOCK", 0))
+    except OSError:
+        return False  # no writer has ever been here, or none that could hold this
+    try:
+        return not _look(fd)
+    except OSError:
+        return False  # no lock on this file system, so that nobody can hold one
+    finally:
+        os.close(fd)

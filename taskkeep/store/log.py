@@ -12,7 +12,7 @@ from taskkeep.backlog.events import apply, event_hash
 from taskkeep.backlog.ids import sequence_number
 from taskkeep.backlog.replay import causal_order, heads
 from taskkeep.backlog.task import etag
-from taskkeep.errors import BacklogUnreadable, LogDamaged
+from taskkeep.errors import BacklogUnreadable, LogDamaged, TaskkeepError
 from taskkeep.store.files import FileId, read, replace, write_all
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 RECORD = "log.json"
 RECORD_VERSION = 4
 IDS = "ids"
+MEND = "'taskkeep doctor --fix' brings it back from git or the joined log."
 _CREATED_ID = re.compile(rb'"id": ?"(T[0-9A-HJKMNP-TV-Z]{4,})"')
 
 
@@ -60,10 +61,10 @@ def read_file(root: Root, name: str) -> list[Event]:
     try:
         data, _ = read(os.path.join(root.audit, name))
     except BacklogUnreadable as error:
-        raise LogDamaged(f"{path}: {error.message}", file=path, line=1) from None
+        raise LogDamaged(f"{path}: {error.message}", hint=MEND, file=path, line=1) from None
     events: list[Event] = []
     if not data.endswith(b"\n"):
-        raise LogDamaged(f"{path} is cut off", hint="Bring it back from git.", file=path, line=data.count(b"\n") + 1)
+        raise LogDamaged(f"{path} is cut off", hint=MEND, file=path, line=data.count(b"\n") + 1)
     for number, row in enumerate(data.split(b"\n")[:-1], 1):
         try:
             event = json.loads(row)
@@ -72,7 +73,7 @@ def read_file(root: Root, name: str) -> list[Event]:
         except (ValueError, KeyError, TypeError, RecursionError):
             raise LogDamaged(
                 f"{path} line {number} is not the event that was written",
-                hint="Bring the file back from git.",
+                hint=MEND,
                 file=path,
                 line=number,
             ) from None
@@ -85,6 +86,17 @@ def read_all(root: Root) -> list[Event]:
     events: list[Event] = []
     for name in list_files(root):
         events += read_file(root, name)
+    return causal_order(events)
+
+
+def joined_events(root: Root) -> list[Event]:
+    """The events of the joined log whatever it is worth, each with its hash checked; none where it is cut."""
+    try:
+        events = [json.loads(row) for row in read(root.joined)[0].split(b"\n")[:-1]]
+        if any(event["hash"] != event_hash(event) for event in events):
+            return []
+    except (OSError, TaskkeepError, ValueError, KeyError, TypeError):
+        return []  # derived: it is a witness only as far as it holds
     return causal_order(events)
 
 

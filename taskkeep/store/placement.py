@@ -55,6 +55,11 @@ class Placement:
         self._takes_snapshot = snapshot and not fresh
         self._snapshot = os.path.join(root.backups, snapshot_name(events[0]["timestamp"]))
 
+    @property
+    def snapshot(self) -> str | None:
+        """The name of the snapshot that it takes."""
+        return os.path.basename(self._snapshot) if self._takes_snapshot else None
+
     def put(self) -> None:
         """Prepare all that needs space, write the intent, put files and event in place, read back.
 

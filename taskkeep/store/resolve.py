@@ -265,7 +265,7 @@ class Resolver(Writer):
                     fresh=False,
                     mode=self.mode,
                     # Git's markers are no state that anybody wants back.
-                    snapshot=self.snapshots and not is_new and not backups.holds(self.root, self.sha),
+                    snapshot=self.snapshots and not is_new and backups.held(self.root, self.sha) is None,
                 )
                 self._write(placement, outcome, {}, {})
                 outcome.events = events

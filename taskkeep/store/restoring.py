@@ -21,10 +21,11 @@ from taskkeep.errors import (
     UnknownField,
     UnknownPoint,
 )
-from taskkeep.store import pending
-from taskkeep.store.files import make_folder, read, remove, replace, sync_folder, write_new
+from taskkeep.store import log, pending
+from taskkeep.store.files import read, remove, replace, sync_folder
 from taskkeep.store.history import History, refuse_no_name, resolve_when
 from taskkeep.store.layout import ARCHIVE, BACKLOG
+from taskkeep.store.mending import aside_of, is_in_head, keep_aside, put_back, whole_log
 from taskkeep.store.record import note_checked
 from taskkeep.store.save import Writer
 
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
     from taskkeep.store.layout import Root
     from taskkeep.store.placement import Placement
     from taskkeep.store.save import Context, Options, Outcome
-
-DAMAGED = "damaged"  # the folder below .taskkeep/local for files that were replaced
 
 
 class Restorer(Writer):
@@ -57,6 +56,17 @@ class Restorer(Writer):
         self._mends = False
         self._wanted_archive: bytes | None = None
 
+    def load_log(self) -> log.LogState:
+        """Return the log's state, files of it that are damaged or gone put back from git or the joined log, aloud."""
+        state = log.vouched(self.root)
+        if state is None:
+            parts = whole_log(self.root, ask_git=True)[1]
+            if self.options.dry_run and parts:
+                raise LogDamaged(f"{parts[0].problem}; {parts[0].witness} has it", hint=log.MEND)
+            self.warnings += put_back(self, parts)
+            state = super().load_log()
+        return state
+
     # -- the ground ----------------------------------------------------------------------
 
     def read(self) -> Backlog:
@@ -64,7 +74,10 @@ class Restorer(Writer):
         try:
             return super().read()
         except UnknownField:
-            raise
+            # What a newer version saved is not for this one to take back; what nobody saved is a hand edit.
+            if not self.whole or self.sha in (None, self.log.after):
+                raise
+            cause = "holds a field that no save wrote"
         except HandEdit:
             if not self.whole:
                 raise
@@ -110,25 +123,18 @@ class Restorer(Writer):
             return
         if name == BACKLOG:
             self.mode, self.snapshots = stat.S_IMODE(status.st_mode), False
-        aside = f"{sha256(found).hexdigest()[:16]}.{name}"
-        self._aside.append((aside, found))
+        self._aside.append((name, found))
         # What the first is, the other need not be.
         cause = cause if name == BACKLOG else "was not what the last save wrote"
-        self.warnings.append(f"{name} {cause}: kept as .taskkeep/local/{DAMAGED}/{aside}")
+        self.warnings.append(f"{name} {cause}: kept as {aside_of(self.root, name, found)}")
 
     # -- writing -------------------------------------------------------------------------
 
     def keep_aside(self) -> None:
         """Keep what will be replaced, and put the log's archive in its place. Raises OSError."""
         root = self.root
-        folder = os.path.join(root.local, DAMAGED)
-        if self._aside:
-            make_folder(folder, 0o700)
         for name, data in self._aside:
-            path = os.path.join(folder, name)
-            if not os.path.exists(path):
-                write_new(path, [data], mode=0o600)
-                sync_folder(folder)
+            keep_aside(root, name, data)
         if self._mends:
             if self._wanted_archive is None:
                 if remove(root.archive):
@@ -172,14 +178,9 @@ class Restorer(Writer):
         self.warnings.append("backlog.json is again what was saved last")
         note_checked(self.root)
         paths = [BACKLOG] if self._wanted_archive is None else [BACKLOG, ARCHIVE]
-        if self.repository is not None and not all(map(self._is_in_head, paths)):
+        if self.repository is not None and not all(is_in_head(self, path) for path in paths):
             pending.note(self, paths)
             outcome.pending = True
-
-    def _is_in_head(self, path: str) -> bool:
-        assert self.repository is not None
-        found = self.repository.reads([f"HEAD:{self.repository.prefix}{path}"])[0]
-        return found is not None and found[2] == read(self.root.in_root(path))[0]
 
 
 # -- what to bring back ------------------------------------------------------------------

@@ -219,7 +219,11 @@ class Writer:
         pack.settle(self)
         for name in os.listdir(root.tmp):
             remove(os.path.join(root.tmp, name))
-        self.log = log.load(root)
+        self.log = self.load_log()
+
+    def load_log(self) -> log.LogState:
+        """Return the log's state. Raises LogDamaged."""
+        return log.load(self.root)
 
     def is_committed(self, relative: str) -> bool:
         repository = self.repository
@@ -387,7 +391,7 @@ class Writer:
             fresh=self.fresh or self.absent,
             mode=self.mode,
             old_archived=self.adoption.archived if self.adoption is not None else None,
-            snapshot=self.snapshots and not backups.holds(self.root, self.sha),
+            snapshot=self.snapshots and backups.held(self.root, self.sha) is None,
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
@@ -653,7 +657,8 @@ class Writer:
             self._pack(pack.limit_for(events[0]["source"]))
             note_checked(root)
             outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
-            backups.tidy(root, self.config, len(self.bytes))
+            taken = (self.sha, placement.snapshot) if self.sha and placement.snapshot else None
+            backups.tidy(root, self.config, len(self.bytes), taken)
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")

@@ -11,10 +11,14 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 import taskkeep
+
+if TYPE_CHECKING:
+    from .seed import Case
 
 KILLER = """
 import json, os, signal, sys, traceback
@@ -168,6 +172,33 @@ def kit(bare_kit: Kit) -> Kit:
     bare_kit.project.add("first")
     bare_kit.project.add("second")
     return bare_kit
+
+
+@pytest.fixture(scope="session")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository as pull requests find it, for the tests of verify: built once, copied for each case."""
+    from .seed import make_seed, spread
+
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(("GIT_", "TASKKEEP_"))]:
+            patch.delenv(name)
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        drawn = spread()
+        patch.setattr("taskkeep.store.save.random_bits", lambda count: next(drawn))
+        folder = tmp_path_factory.mktemp("seed") / "repository"
+        make_seed(folder)
+    return folder
+
+
+@pytest.fixture
+def case(seed: Path, git_alone: None, scratch: Path, monkeypatch: pytest.MonkeyPatch) -> Case:
+    """A copy of the seed; new ids lie apart from one another."""
+    from .seed import copied, spread
+
+    drawn = spread()
+    monkeypatch.setattr("taskkeep.store.save.random_bits", lambda count: next(drawn))
+    return copied(seed, scratch / "case")
 
 
 @pytest.fixture

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import taskkeep
 from taskkeep.backlog import text
-from taskkeep.backlog.changes import Edit
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.changes import Edit, add_task
 from taskkeep.backlog.events import event_hash, line
 from taskkeep.backlog.task import canonical
+from taskkeep.store.save import Context
 
 from .conftest import Kit, make_repository
 
@@ -119,11 +121,32 @@ class Case(Kit):
         return {finding["code"] for finding in self.found(**asked)}
 
 
+def spread() -> Iterator[int]:
+    """Ids in place of chance: first 63 at even distances, then one between each two of them, in mixed order.
+
+    So two tasks that branches add never stand side by side, where git would see a conflict.
+    """
+    step = 1 << 14
+    yield from range(step, 1 << 20, step)
+    yield from (number * 37 % 64 * step + step // 2 for number in range(64))
+
+
 def make_seed(folder: Path) -> None:
-    """Tasks alpha to epsilon, two of them linked, one finished, one deleted; a branch with a change of its own."""
+    """Tasks alpha to epsilon, two of them linked, one finished, one deleted; a branch with a change of its own.
+
+    Between any two of them stands one that nobody touches.
+    """
     kit = make_repository(folder)
     taskkeep.init(str(folder))
     project = kit.project
+
+    def still(backlog: Backlog, context: Context) -> Backlog:
+        for number in range(63):
+            given = {"task_id": context.new_id(), "uid": context.new_uid(), "now": context.now, "actor": context.actor}
+            backlog = add_task(backlog, {"title": f"still {number}"}, **given)
+        return backlog
+
+    project._save("still", None, still, {})
     for title in ("alpha", "beta", "gamma", "delta", "epsilon", "doomed"):
         project.add(title, description=f"What {title} is about.", labels=["one"], priority="low")
     ids = {task["title"]: task["id"] for task in project.backlog().tasks.values()}

@@ -9,7 +9,7 @@ import pytest
 from filelock import lock_descriptor
 
 from taskkeep.errors import BacklogLocked
-from taskkeep.store.lock import writer_lock
+from taskkeep.store.lock import is_locked, writer_lock
 
 
 def test_it_is_the_lock_of_filelock(tmp_path: Path) -> None:
@@ -27,3 +27,17 @@ def test_it_is_the_lock_of_filelock(tmp_path: Path) -> None:
             pass
     finally:
         os.close(fd)
+
+
+def test_a_reader_can_see_whether_a_writer_is_at_work(tmp_path: Path) -> None:
+    """It makes no file, and the writer who comes next is not hindered."""
+    path = str(tmp_path / "lock")
+    assert not is_locked(path)
+    assert not os.path.exists(path)
+    with writer_lock(path, wait=0):
+        assert is_locked(path)
+        before = (tmp_path / "lock").read_bytes()
+    assert not is_locked(path)
+    assert (tmp_path / "lock").read_bytes() == before
+    with writer_lock(path, wait=0):
+        assert is_locked(path)

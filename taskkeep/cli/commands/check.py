@@ -69,20 +69,25 @@ def verify(
     from taskkeep.project import verify as verify_at
 
     call = call_of(ctx)
-    verdict = verify_at(
-        call.folder,
-        base=base,
-        head=head,
-        staged=staged,
-        history=history,
-        anchor=anchor,
-        every=every,
-        strict=strict,
-        only=_named(split(only or ()), only, "--only"),
-        skip=_named(split(skip or ()), skip, "--skip"),
-        index_file=_hooks_index() if staged else None,
-        progress=call.output.progress() if history else None,
-    )
+    progress = call.output.progress()
+    try:
+        verdict = verify_at(
+            call.folder,
+            base=base,
+            head=head,
+            staged=staged,
+            history=history,
+            anchor=anchor,
+            every=every,
+            strict=strict,
+            only=_named(split(only or ()), only, "--only"),
+            skip=_named(split(skip or ()), skip, "--skip"),
+            index_file=_hooks_index() if staged else None,
+            progress=progress,
+        )
+    finally:
+        if progress is not None:
+            progress.clear()
     status = call.output.verdict(verdict)
     if summary is not None:
         from taskkeep.cli.verdicts import append_summary
@@ -136,6 +141,8 @@ def _lines(checked: dict[str, Any]) -> Iterator[str]:
         yield f"{name}: {_size(size)}\n"
     if "loose_objects" in checked:
         yield f"loose git objects: {checked['loose_objects']}, {_size(checked['loose_bytes'])}\n"
+    for said in checked["advice"]:
+        yield f"{shown(said)}\n"
 
 
 def _size(count: int) -> str:

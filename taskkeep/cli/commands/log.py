@@ -64,10 +64,11 @@ def log(
         return
     call.output.warnings(page.notes)
     lines = []
+    heads = call.project.heads_joined(page.events)
     for event in page.events:
         lines.append(event_lines(event, call.output.screen, full=full))
         if event["event_type"] == "merged":
-            lines.append(merge_lines(event, call.project.heads_joined(event)))
+            lines.append(merge_lines(event, heads, call.output.screen))
     call.output.text("".join(lines))
     if len(page.events) < page.total:
         call.output.notice(f"… {page.total - len(page.events)} older: --limit 0 for all")

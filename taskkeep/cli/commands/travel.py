@@ -91,7 +91,7 @@ def _can_ask(call: Call) -> bool:
 def _confirmed(call: Call, saved: Saved) -> bool:
     assert saved.difference is not None
     if saved.at is not None:
-        call.output.notice(f"as of {point_words(saved.at)}")
+        call.output.notice(f"as of {point_words(saved.at, call.output.screen)}")
     call.output.warnings(saved.warnings)
     call.output.text(difference_lines(saved.difference, call.output.screen))
     return bool(typer.confirm(f"Restore: {_counted(saved)}?", err=True))
@@ -101,7 +101,8 @@ def _counted(saved: Saved) -> str:
     found = saved.difference
     if found is None:
         return "done"
-    return f"{len(found.added)} back, {len(found.removed)} gone, {len(found.changed)} changed"
+    counts = ((len(found.added), "back"), (len(found.removed), "gone"), (len(found.changed), "changed"))
+    return ", ".join(f"{count} {what}" for count, what in counts if count) or "as it was saved last"
 
 
 def _show(call: Call, saved: Saved) -> None:
@@ -113,7 +114,7 @@ def _show(call: Call, saved: Saved) -> None:
         call.output.json(answer)
         return
     if saved.at is not None:
-        call.output.notice(f"as of {point_words(saved.at)}")
+        call.output.notice(f"as of {point_words(saved.at, call.output.screen)}")
     if saved.difference is not None:
         call.output.text(difference_lines(saved.difference, call.output.screen))
     call.output.saved(saved._replace(tasks=[]), said=_counted(saved))
@@ -161,17 +162,12 @@ def _list(call: Call, _: str) -> None:
 
 
 def _row(call: Call, row: Any) -> str:
-    count = "damaged" if row["damaged"] else f"{row['tasks']} tasks"
+    if call.output.screen is not None:
+        return f"{call.output.screen.backup(row)}\n"
+    count = "damaged" if row["damaged"] else f"{row['tasks']} task{'' if row['tasks'] == 1 else 's'}"
     reason = row["problem"] if row["damaged"] else row["reason"]
     name = row["name"].partition(".")[0]
-    screen = call.output.screen
-    if screen is None:
-        return "\t".join((name, row["time"], count, str(row["size"]), shown(reason))) + "\n"
-    from taskkeep.cli.screen import CYAN, RED, local
-
-    count = screen.paint(count, RED) if row["damaged"] else count
-    size = f"{row['size'] / 1000:,.0f} kB"
-    return f"{screen.paint(name, CYAN)}  {local(row['time'])}  {count}  {size}  {screen.dim(shown(reason))}\n"
+    return "\t".join((name, row["time"], count, str(row["size"]), shown(reason))) + "\n"
 
 
 def _show_one(call: Call, name: str) -> None:

@@ -12,7 +12,7 @@ from taskkeep.backlog.picked import was_picked_early
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.rules import problems
 from taskkeep.backlog.shape import quick_ok
-from taskkeep.backlog.task import canonical
+from taskkeep.backlog.task import canonical, shortened
 from taskkeep.errors import BacklogUnreadable, ConfigInvalid, TaskkeepError, UnknownField
 from taskkeep.store.config import config_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
@@ -26,13 +26,20 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.verify.findings import Findings
+    from taskkeep.store.verify.findings import Findings, Progress
     from taskkeep.store.verify.trees import Tree
 
 ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
+LOST = "'taskkeep restore' brings it back; 'taskkeep delete' with --why is how a task goes."
 FROM_GIT = "Bring it back from git: 'git log' shows the commits that touched it."
 # Ways of deleting that are a reason in themselves.
 _REASONED = ("restore", "undo", "apply", "adopt", "merge", "resolve")
+
+
+def named(task: Task) -> str:
+    """A task for a message: its id, and its title for those who do not know ids by heart."""
+    title = task.get("title")
+    return f"{task['id']} ({shortened(title)})" if isinstance(title, str) and title else str(task["id"])
 
 
 class Judged:
@@ -41,6 +48,7 @@ class Judged:
     def __init__(self, tree: Tree, findings: Findings) -> None:
         self.tree, self.findings = tree, findings
         self.tasks: dict[str, list[Task] | None] = {}
+        self.written: set[str] = set()  # files that are, byte for byte, the text of their tasks as they stand
         self.live: dict[str, Task] = {}
         self.archived: dict[str, Task] = {}
         self.sound = False  # shaped, every id once
@@ -53,12 +61,29 @@ class Judged:
         return {task["uid"]: task for task in (*self.archived.values(), *self.live.values())}
 
 
-def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, allowed: Collection[str] = ()) -> Judged:
+STEPS = ("files", "tasks", "links", "log", "replay", "texts")
+
+
+def judge(
+    tree: Tree,
+    findings: Findings,
+    *,
+    narrowed_by: Tree | None = None,
+    allowed: Collection[str] = (),
+    progress: Progress | None = None,
+) -> Judged:
     """Check one tree. *narrowed_by*: whose configuration narrows the schema; *allowed*: fingerprints of
     secrets that are let pass."""
+
+    def step(what: str) -> None:
+        if progress is not None:
+            progress(STEPS.index(what), len(STEPS), what)
+
     judged = Judged(tree, findings)
+    step("files")
     for name in (BACKLOG, ARCHIVE):
-        judged.tasks[name] = _parse(tree, name, findings)
+        judged.tasks[name] = _parse(judged, name)
+    step("tasks")
     shaped = [_check_shape(judged, name) for name in (BACKLOG, ARCHIVE)]
     judged.sound = all(shaped)
     judged.live, judged.archived = (
@@ -66,10 +91,13 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
         for name in (BACKLOG, ARCHIVE)
     )
     judged.archived = {task_id: task for task_id, task in judged.archived.items() if task_id not in judged.live}
+    step("links")
     if judged.sound:
         _check_graph(judged)
+    step("log")
     _check_log(tree, findings)
-    if tree.log.sound and tree.log.events:
+    step("replay")
+    if tree.log.sound and tree.log.hashes:
         _check_replay(judged)
     if not judged.replayed:  # bytes that replay gives are canonical
         _check_canonical(judged)
@@ -77,6 +105,7 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
             judged.consistent = _allows(judged, judged.replay)
     if judged.replay is not None:
         _check_missing(judged, judged.replay)
+    step("texts")
     narrowing = _check_config(tree, findings, narrowed_by)
     if narrowing is not None and judged.sound:
         _check_narrowed(judged, narrowing)
@@ -88,9 +117,14 @@ def judge(tree: Tree, findings: Findings, *, narrowed_by: Tree | None = None, al
 # -- the files ---------------------------------------------------------------------------------
 
 
-def _parse(tree: Tree, name: str, findings: Findings) -> list[Task] | None:
+def _parse(judged: Judged, name: str) -> list[Task] | None:
+    tree, findings = judged.tree, judged.findings
     try:
-        return text.parse(tree.data(name), name, only_known=True)
+        data = tree.data(name)
+        if (tasks := text.parse_written(data)) is not None:
+            judged.written.add(name)
+            return tasks
+        return text.parse(data, name, only_known=True)
     except FileNotFoundError:
         if name == ARCHIVE:
             return []
@@ -248,19 +282,28 @@ def _agrees(judged: Judged, replay: Replay, expected: Mapping[str, Task], moved:
     if not named and not was_picked_early(tree.log.events):
         return False
     ordered = sorted(expected.values(), key=lambda task: str(task["id"]))
-    if text.dump(task for task in ordered if task["uid"] not in moved) != tree.data(BACKLOG):
+    if not _is_text(judged, BACKLOG, [task for task in ordered if task["uid"] not in moved]):
         return False
     if not moved and ARCHIVE not in tree.files:
         return True
-    return ARCHIVE in tree.files and text.dump(t for t in ordered if t["uid"] in moved) == tree.data(ARCHIVE)
+    return ARCHIVE in tree.files and _is_text(judged, ARCHIVE, [task for task in ordered if task["uid"] in moved])
+
+
+def _is_text(judged: Judged, name: str, wanted: list[Task]) -> bool:
+    """Is the file, byte for byte, the canonical text of these tasks?"""
+    if name in judged.written:
+        there = judged.tasks[name] or []
+        return len(there) == len(wanted) and all(map(text.is_same_text, there, wanted))
+    return text.dump(wanted) == judged.tree.data(name)
 
 
 def _allows(judged: Judged, replay: Replay) -> bool:
     """Name what the log does not explain; True where branches met and it explains all there is."""
     tree, findings = judged.tree, judged.findings
     choices, wrong = reconcile(replay, judged.live, judged.archived)
+    told = {task["id"]: task for task in replay.tasks().values()} if wrong else {}
     for words in wrong:
-        _unexplained(judged, words)
+        _unexplained(judged, told, words)
     for choice in choices if not wrong else ():
         if choice.get("joined") or choice["field"] in ("updated_at", "archived"):
             continue
@@ -286,33 +329,28 @@ def _allows(judged: Judged, replay: Replay) -> bool:
     return False
 
 
-def _unexplained(judged: Judged, words: str) -> None:
+def _unexplained(judged: Judged, told: Mapping[str, Task], words: str) -> None:
     """A difference that the replayed log has, as `reconcile` says it, as a finding."""
     tree, findings = judged.tree, judged.findings
     task_id, colon, field = words.partition(": ")
     if not colon:
         task_id = words.partition(" ")[0]
         file, line = tree.line_of(task_id)
-        code = "lost_task" if words.endswith("is missing") else "unaudited_change"
-        findings.add(code, words, task_id=task_id, file=file, line=line, hint=_hint_of(code))
+        if words.endswith("is missing"):
+            what = f"{named(told[task_id])} is gone, and no event deletes it"
+            findings.add("lost_task", what, task_id=task_id, file=file, line=line, hint=LOST)
+        else:
+            task = judged.live.get(task_id) or judged.archived[task_id]
+            what = f"{named(task)} is there, and no event adds it"
+            findings.add("unaudited_change", what, task_id=task_id, file=file, line=line, hint=ADOPT)
         return
     file, line = tree.line_of(task_id, field)
-    task = judged.live.get(task_id) or judged.archived.get(task_id)
-    value = None if task is None else task.get(field)
-    if task is not None and is_older(value, field, task["uid"], tree.log.events):
-        findings.add(
-            "reverted_field",
-            f"{task_id}: {field} is set back to an older value, and no event says so",
-            task_id=task_id,
-            field=field,
-            file=file,
-            line=line,
-            hint=ADOPT,
-        )
-        return
+    task = judged.live.get(task_id) or judged.archived.get(task_id) or {}
+    older = bool(task) and is_older(task.get(field), field, tree.log.of_task(task["uid"]))
     findings.add(
-        "unaudited_change",
-        f"{task_id}: {field} is not what the log says",
+        "reverted_field" if older else "unaudited_change",
+        f"{task_id}: {field} is {'set back to an older value' if older else 'changed'}, and no event says so"
+        + _said_of(told.get(task_id), field),
         task_id=task_id,
         field=field,
         file=file,
@@ -321,17 +359,18 @@ def _unexplained(judged: Judged, words: str) -> None:
     )
 
 
-def _hint_of(code: str) -> str:
-    return "'taskkeep restore' brings it back." if code == "lost_task" else ADOPT
+def _said_of(task: Task | None, field: str) -> str:
+    """What the log says of a field, where that is short."""
+    if task is None or isinstance(task.get(field), (list, dict)):
+        return ""
+    return f"; the log says {shortened(str(task[field]))}" if field in task else "; the log has none"
 
 
-def is_older(value: Any, field: str, uid: str, events: Sequence[Event]) -> bool:
-    """Did the task have *value* in *field* at some time before its last, as its events in order tell?"""
+def is_older(value: Any, field: str, events: Sequence[Event]) -> bool:
+    """Did a task have *value* in *field* at some time before its last, as its *events* in order tell?"""
     task: Task | None = None
     seen: list[Any] = []
     for event in events:
-        if event["uid"] != uid:
-            continue
         if event["event_type"] == "task_created":
             task = event["details"]["task"]
         elif task is not None and event["details"].get("changes"):

@@ -9,7 +9,7 @@ from taskkeep.backlog.events import diff
 from taskkeep.backlog.task import is_finished
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.layout import AUDIT, CONFIG
-from taskkeep.store.verify.checks import ADOPT, FROM_GIT, is_older
+from taskkeep.store.verify.checks import ADOPT, FROM_GIT, LOST, is_older, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -48,9 +48,9 @@ def compare(old: Tree, new: Judged, findings: Findings) -> None:
     found = new.by_uid
     # A log that holds all of the older one and gives the files answers for every difference of a field.
     explained = new.consistent and not gone
-    fresh = [event for event in new.tree.log.events if event["hash"] not in old.log.hashes]
+    fresh = [event for event in new.tree.log.loose if event["hash"] not in old.log.hashes]
     touched = _touched(fresh)
-    ended = {event["uid"] for event in new.tree.log.events if event["event_type"] == "task_deleted"}
+    ended = {event["uid"] for event in new.tree.log.loose if event["event_type"] == "task_deleted"}
     ended |= {uid for uid, field in touched if field is None}
     for uid, task in tasks.items():
         if uid not in found:
@@ -73,11 +73,11 @@ def _lost(old: Tree, new: Tree, task: Task, findings: Findings) -> None:
     file, line = new.line_of(task["id"])
     findings.add(
         "lost_task",
-        f"{task['id']} is in {old.label} and gone from {new.label}, and no event deletes it",
+        f"{named(task)} is in {old.label} and gone from {new.label}, and no event deletes it",
         task_id=task["id"],
         file=file,
         line=line,
-        hint="'taskkeep restore' brings it back; 'taskkeep delete' with --why is how a task goes.",
+        hint=LOST,
     )
 
 
@@ -110,7 +110,7 @@ def _check_fields(
         if before.get(field) == after.get(field) or (uid, field) in touched:
             continue
         file, line = new.line_of(after["id"], field)
-        older = is_older(after.get(field), field, uid, old.log.events)
+        older = is_older(after.get(field), field, old.log.of_task(uid))
         findings.add(
             "reverted_field" if older else "unaudited_change",
             f"{after['id']}: {field} is {'set back to an older value' if older else 'changed'} against {old.label}, "
@@ -237,7 +237,7 @@ def check_config_changed(old: Tree, new: Tree, findings: Findings) -> None:
             line=_first_other_config_line(old, new),
             hint="Look at it by itself: it counts once it is merged.",
         )
-    known = secrets.allowed_in(old.log.events)
+    known = secrets.allowed_in(old.log.loose)
     for event in new.log.events:
         if event["hash"] not in old.log.hashes and not secrets.allowed_in([event]) <= known:
             path, line = new.log.place(event)
@@ -265,7 +265,7 @@ def changes_between(old: Tree, new: Judged) -> Changes:
     """What the newer state adds, finishes, changes and deletes."""
     before: Mapping[str, Task] = old.loose_tasks or {}
     after = new.by_uid if new.sound else {}
-    fresh = [event for event in new.tree.log.events if event["hash"] not in old.log.hashes]
+    fresh = [event for event in new.tree.log.loose if event["hash"] not in old.log.hashes]
     reasons = {event["uid"]: event for event in fresh if event["event_type"] == "task_deleted"}
     added, finished, changed = [], [], []
     for uid, task in after.items():

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from taskkeep.backlog.secrets import redacted
 from taskkeep.errors import Usage
 from taskkeep.store.layout import BACKLOG
 
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
     Finding = dict[str, Any]
+
+# Told how much of how much is done, and of what.
+Progress = Callable[[int, int, str], None]
 
 ERROR, WARNING = "error", "warning"
 
@@ -61,7 +66,7 @@ class Findings:
     def __init__(self, *, base: bool = False) -> None:
         self.list: list[Finding] = []
         self.base = base
-        self._said: set[tuple[Any, ...]] = set()
+        self._said: dict[tuple[Any, ...], int] = {}
 
     def add(
         self,
@@ -76,17 +81,19 @@ class Findings:
         hint: str = "",
     ) -> None:
         """*severity*: that of the code, unless given. A task's field is found once, whoever looks."""
-        key = (code, task_id, field) if task_id and code in _OF_TASKS else (code, task_id, message, file, line)
+        key: tuple[Any, ...] = (code, task_id, message, file, line)
+        if task_id and code in _OF_TASKS:
+            key = ("lost_task", task_id) if code == "lost_task" else ("field", task_id, field)
         if key in self._said:
             return
-        self._said.add(key)
+        self._said[key] = len(self.list)
         if severity is None:
             severity = CODES[code][self.base] if code in CODES else ERROR
         self.list.append(
             {
                 "code": code,
                 "severity": severity,
-                "message": message,
+                "message": redacted(message),
                 "task_id": task_id,
                 "file": file,
                 "line": line,
@@ -94,11 +101,29 @@ class Findings:
             }
         )
 
+    def take(self, other: Findings) -> None:
+        """Add what *other* has found and was not said here."""
+        for key, place in other._said.items():
+            if key not in self._said:
+                self._said[key] = len(self.list)
+                self.list.append(other.list[place])
+
     def codes(self) -> set[str]:
         return {finding["code"] for finding in self.list}
 
 
 _OF_TASKS = {"lost_task", "reverted_field", "unaudited_change"}
+
+
+# What is lost comes first, and last what only sums up the others.
+_ORDER = ("lost_task", "reverted_field", "unaudited_change", "missing_why", "merge_choice", "audit_broken")
+_LAST = ("not_canonical", "replay_mismatch")
+
+
+def _weight(one: Finding) -> tuple[Any, ...]:
+    code = one["code"]
+    rank = _ORDER.index(code) if code in _ORDER else len(_ORDER) + (code in _LAST)
+    return "commit" not in one, one["severity"] != ERROR, rank, one["file"] or "", one["line"] or 0
 
 
 def chosen_codes(codes: Iterable[str], option: str) -> frozenset[str]:
@@ -124,5 +149,6 @@ def settled(
 ) -> Verdict:
     """The verdict on what was found, as far as it counts: not ok with an error, or with *strict* a warning."""
     counted = [one for one in found if (not only or one["code"] in only) and one["code"] not in skip]
+    counted.sort(key=_weight)
     ok = not any(one["severity"] == ERROR or strict for one in counted)
     return Verdict(ok, counted, checked, changes)

@@ -10,22 +10,20 @@ from taskkeep.errors import GitUnavailable
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.log import archive_after
 from taskkeep.store.verify import compare as between
-from taskkeep.store.verify.checks import Judged, judge
+from taskkeep.store.verify.checks import Judged, judge, named
 from taskkeep.store.verify.findings import ERROR, Findings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from taskkeep.store.verify.judge import Judgement
     from taskkeep.store.verify.trees import Tree
 
 
-def walk(judgement: Judgement, head: str, findings: Findings, progress: Callable[[int, int], None] | None) -> None:
+def walk(judgement: Judgement, head: str, last: Judged, findings: Findings) -> None:
     """Hold each commit that touched the backlog against its parents; name the first bad one in *findings*.
 
     A commit on one parent is passed quickly where it keeps that parent's log, its last event names the
     files as they are, and its new events touch every task and field that differs. All others are judged
-    whole. Should the last state not be what the log gives all the same, each commit is judged whole.
+    whole. Should the *last* state not be what the log gives all the same, each commit is judged whole.
     """
     git = judgement.git
     paths = [judgement.prefix + name for name in (BACKLOG, ARCHIVE, AUDIT)]
@@ -35,21 +33,14 @@ def walk(judgement: Judgement, head: str, findings: Findings, progress: Callable
         raise GitUnavailable(f"git cannot walk the history: {answer.trouble}", hint="Run 'git fsck'.")
     rows = [line.split(" ") for line in answer.text.split("\n") if line]
     judgement.checked["commits"] = len(rows)
-    last = judgement.judge_head(judgement.tree(head, "HEAD"), Findings())
     for whole in (False, True):
-        if _walk(judgement, rows, findings, progress, whole=whole) or last.consistent or not last.tree.exists:
+        if _walk(judgement, rows, findings, whole=whole) or last.consistent or not last.tree.exists:
             return
 
 
-def _walk(
-    judgement: Judgement,
-    rows: list[list[str]],
-    findings: Findings,
-    progress: Callable[[int, int], None] | None,
-    *,
-    whole: bool,
-) -> bool:
+def _walk(judgement: Judgement, rows: list[list[str]], findings: Findings, *, whole: bool) -> bool:
     """True where a bad commit was found."""
+    progress = judgement.asked.progress
     awaited: dict[str, int] = {}
     for _, *parents in rows:
         for parent in parents:
@@ -57,7 +48,7 @@ def _walk(
     trees: dict[str, Tree] = {}
     for number, (commit, *parents) in enumerate(rows, 1):
         if progress is not None:
-            progress(number, len(rows))
+            progress(number, len(rows), "commits")
         tree = trees[commit] = judgement.tree(commit, f"commit {commit[:12]}")
         olds = [trees[parent] for parent in parents if parent in trees]
         for old in olds:
@@ -84,7 +75,7 @@ def _judge(tree: Tree, olds: list[Tree], whole: bool) -> Findings:
             for task in (old.loose_tasks or {}).values():
                 findings.add(
                     "lost_task",
-                    f"{task['id']} is in {old.label}, and the backlog is gone",
+                    f"{named(task)} is in {old.label}, and the backlog is gone",
                     task_id=task["id"],
                     line=1,
                 )
@@ -92,9 +83,10 @@ def _judge(tree: Tree, olds: list[Tree], whole: bool) -> Findings:
     if not whole and len(olds) == 1 and olds[0].exists and _is_plain(olds[0], tree, findings):
         return findings
     findings = Findings()
-    judged = judge(tree, findings, allowed=secrets.allowed_in(tree.log.events))
+    judged = judge(tree, findings, allowed=secrets.allowed_in(tree.log.loose))
     for old in olds:
         between.compare(old, judged, findings)
+    between.check_descent(olds, tree, findings)
     return findings
 
 
@@ -113,15 +105,15 @@ def _is_plain(old: Tree, tree: Tree, findings: Findings) -> bool:
     judged.live = {task["id"]: task for task in tree.loose_tasks.values()}
     between.compare(old, judged, findings)
     before = old.loose_tasks or {}
-    made = {event["uid"] for event in tree.log.events if event["event_type"] == "task_created"}
+    made = {event["uid"] for event in tree.log.loose if event["event_type"] == "task_created"}
     return not findings.list and all(uid in made for uid in tree.loose_tasks if uid not in before)
 
 
 def _name(judgement: Judgement, commit: str, bad: list[dict[str, object]], findings: Findings) -> None:
     answer = judgement.git.run("show", "-s", "--no-textconv", "--format=%an, %ad: %s", "--date=short", commit)
-    judgement.checked["first_bad"] = {"commit": commit, "subject": answer.text}
+    judgement.checked["first_bad"] = {"commit": commit, "subject": secrets.redacted(answer.text)}
     for one in bad:
-        one["message"] = f"commit {commit[:12]} ({shortened(answer.text)}): {one['message']}"
+        one["message"] = f"commit {commit[:12]} ({shortened(secrets.redacted(answer.text))}): {one['message']}"
         one["commit"] = commit
         if one not in findings.list:
             findings.list.append(one)

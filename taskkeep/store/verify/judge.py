@@ -6,22 +6,22 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import secrets
-from taskkeep.errors import ShallowClone, TaskkeepError, Usage
+from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.revision import commit_of, is_shallow
 from taskkeep.store.verify import compare as between
 from taskkeep.store.verify.backups import check_backups
-from taskkeep.store.verify.checks import Judged, judge
+from taskkeep.store.verify.checks import Judged, judge, named
 from taskkeep.store.verify.findings import Findings, settled
 from taskkeep.store.verify.trees import Shared, Tree, commit_tree, index_tree, working_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.store.git import Repository
     from taskkeep.store.layout import Root
-    from taskkeep.store.verify.findings import Verdict
+    from taskkeep.store.verify.findings import Progress, Verdict
 
 _HEX = frozenset("0123456789abcdef")
 UNSHALLOW = "Run 'git fetch --unshallow' (in Actions: 'fetch-depth: 0' of actions/checkout), then again."
@@ -39,7 +39,7 @@ class Asked(NamedTuple):
     only: Collection[str] = ()
     skip: Collection[str] = ()
     index_file: str | None = None  # a hook's own index file
-    progress: Callable[[int, int], None] | None = None
+    progress: Progress | None = None
 
 
 class Where(NamedTuple):
@@ -92,7 +92,7 @@ class Judgement:
     @property
     def git(self) -> Repository:
         if self.repository is None:
-            raise Usage("this backlog is in no git repository: there is no commit to compare with")
+            raise Outside("this backlog is in no git repository: there is no commit to compare with")
         return self.repository
 
     def commit(self, name: str, option: str) -> str:
@@ -111,8 +111,10 @@ class Judgement:
 
             head = self.commit(asked.head or "HEAD", "--head")
             refuse_shallow(self.git, [head])
-            walk(self, head, self.findings, asked.progress)
-            judged = self.judge_head(self.tree(head, "HEAD"))
+            own = Findings()
+            judged = self.judge_head(self.tree(head, "HEAD"), own)
+            walk(self, head, judged, self.findings)
+            self.findings.list += own.list
         elif asked.staged:
             judged = self._run_staged()
         elif asked.base is not None:
@@ -133,7 +135,7 @@ class Judgement:
         self.checked = {
             "tasks": len(judged.live),
             "archived": len(judged.archived),
-            "events": len(tree.log.events),
+            "events": len(tree.log.hashes),
             "files": len(tree.audit),
             "heads": list(tree.log.heads),
             "tree": self.root.path if self.root is not None else self.prefix,
@@ -148,8 +150,14 @@ class Judgement:
         found = self.findings if findings is None else findings
         if not tree.exists:
             return Judged(tree, found)
-        exceptions = [event for old in olds for event in old.log.events] if olds else tree.log.events
-        return judge(tree, found, narrowed_by=olds[0] if olds else None, allowed=secrets.allowed_in(exceptions))
+        exceptions = [event for old in olds for event in old.log.loose] if olds else tree.log.loose
+        return judge(
+            tree,
+            found,
+            narrowed_by=olds[0] if olds else None,
+            allowed=secrets.allowed_in(exceptions),
+            progress=self.asked.progress,
+        )
 
     def _run_working_tree(self) -> Judged:
         """The working tree, held against HEAD where there is one."""
@@ -160,8 +168,8 @@ class Judgement:
             self.checked["commit"] = head
             self._hold_against_head(self.tree(head, "HEAD"), judged)
         elif self.repository is not None and not self.repository.bare and here.exists:
-            self._pending(len(here.log.events))
-        self._check_surroundings(here.log.events)
+            self._pending(len(here.log.hashes), self.findings)
+        self._check_surroundings(here.log.loose)
         if not here.exists and head is not None and not self.findings.list:
             self.notes.append("there is no backlog here")
         return judged
@@ -205,9 +213,9 @@ class Judgement:
         tip = olds[0] if merge_bases == [base_commit] else self._old_tree(base_commit, "the base", tree)
         self.checked |= {
             "commit": head,
-            "base": {"commit": base_commit, "events": len(tip.log.events)},
+            "base": {"commit": base_commit, "events": len(tip.log.hashes)},
             "merge_base": [
-                {"commit": commit, "tasks": len(old.loose_tasks or {}), "events": len(old.log.events)}
+                {"commit": commit, "tasks": len(old.loose_tasks or {}), "events": len(old.log.hashes)}
                 for commit, old in zip(merge_bases, olds, strict=True)
             ],
         }
@@ -216,7 +224,7 @@ class Judgement:
             self.notes.append("there is no backlog in the head, nor in its base")
         for old in olds:
             if not tree.exists and old.exists:
-                self._gone(old)
+                self._gone(old, self.findings)
             else:
                 between.compare(old, judged, self.findings)
         if tree.exists:
@@ -226,7 +234,7 @@ class Judgement:
                     between.check_config_changed(old, tree, self.findings)
         if self.asked.head is None:
             self._hold_working_tree(tree)
-            self._check_surroundings(tree.log.events)
+            self._check_surroundings(tree.log.loose)
         return judged, between.changes_between(olds[0], judged)
 
     # -- parts -------------------------------------------------------------------------------
@@ -259,21 +267,19 @@ class Judgement:
                 return moved
         return tree
 
-    def _gone(self, old: Tree) -> None:
+    def _gone(self, old: Tree, findings: Findings) -> None:
         """The whole backlog is on the older side only."""
         tasks = old.loose_tasks or {}
         for task in sorted(tasks.values(), key=lambda one: str(one["id"])):
-            self.findings.add(
+            findings.add(
                 "lost_task",
-                f"{task['id']} is in {old.label}, and the backlog is gone",
+                f"{named(task)} is in {old.label}, and the backlog is gone",
                 task_id=task["id"],
                 line=1,
                 hint="Bring the backlog back from git; 'taskkeep delete' with --why is how a task goes.",
             )
         if not tasks:
-            self.findings.add(
-                "unreadable", f"the backlog of {old.label} is gone", line=1, hint="Bring it back from git."
-            )
+            findings.add("unreadable", f"the backlog of {old.label} is gone", line=1, hint="Bring it back from git.")
 
     def _hold_working_tree(self, head: Tree) -> None:
         """With a base: what lies here uncommitted."""
@@ -282,16 +288,13 @@ class Judgement:
         here = self._here()
         if here.files == head.files and here.odd == head.odd:
             return
-        found = Findings(base=True)
-        judged = self.judge_head(here, found)
-        for one in found.list:
-            if one not in self.findings.list:
-                self.findings.list.append(one)
+        judged = self.judge_head(here, Findings(base=True))
         self._hold_against_head(head, judged)
+        self.findings.take(judged.findings)
 
     def _hold_against_head(self, head: Tree, judged: Judged) -> None:
         """The working tree differs from HEAD: the log has it and a commit waits, or it is nobody's change."""
-        here, findings = judged.tree, self.findings
+        here, findings = judged.tree, judged.findings
         same = all(
             here.files.get(name) == head.files.get(name)
             for name in {*here.files, *head.files}
@@ -300,12 +303,12 @@ class Judgement:
         if same and not here.odd:
             return
         if head.exists and not here.exists:
-            self._gone(head)
+            self._gone(head, findings)
             return
         before = len(findings.list)
         between.compare(head, judged, findings)
         if judged.consistent and len(findings.list) == before:
-            self._pending(sum(name not in head.log.hashes for name in here.log.hashes))
+            self._pending(sum(name not in head.log.hashes for name in here.log.hashes), findings)
         elif not {"unaudited_change", "lost_task", "reverted_field", "replay_mismatch"} & findings.codes():
             names = sorted(n for n in (BACKLOG, ARCHIVE) if here.files.get(n) != head.files.get(n))
             if names and "not_canonical" not in findings.codes():
@@ -317,9 +320,9 @@ class Judgement:
                     hint="'taskkeep restore' brings a saved state back.",
                 )
 
-    def _pending(self, events: int) -> None:
+    def _pending(self, events: int, findings: Findings) -> None:
         noted = self.root is not None and os.path.exists(self.root.pending)
-        self.findings.add(
+        findings.add(
             "pending_commit",
             f"a commit waits: {events} event{'' if events == 1 else 's'} of the log {'is' if events == 1 else 'are'} "
             "not in HEAD"
@@ -340,7 +343,7 @@ class Judgement:
             hint="Resolve the merge, then 'git add backlog.json .taskkeep'.",
         )
 
-    def _check_surroundings(self, events: Sequence[Event]) -> None:
+    def _check_surroundings(self, events: Iterable[Event]) -> None:
         """What is this checkout's own: an interrupted save, an open merge, snapshots."""
         root = self.root
         if root is not None:

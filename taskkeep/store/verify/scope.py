@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import BacklogNotFound, Usage
+from taskkeep.errors import BacklogNotFound, Outside
 from taskkeep.store.files import FileId
 from taskkeep.store.git import Repository, repository_of
 from taskkeep.store.layout import Root
@@ -61,34 +61,41 @@ def _commits(repository: Repository, asked: Asked) -> list[str]:
 
 
 def _patient(root: Root, asked: Asked) -> Verdict:
-    """Judge what lies in a folder; while a writer is at work, again, as long as PATIENCE lasts."""
-    deadline = time.monotonic() + PATIENCE
+    """Judge what lies in a folder once no writer is at work, as long as PATIENCE lasts."""
     where = Where(root, "")
+    if asked.staged or asked.head is not None:
+        return verify(where, lambda: repository_of(root.path), asked)  # of git's objects alone
+    deadline = time.monotonic() + PATIENCE
     while True:
+        while is_locked(root.lock) and time.monotonic() < deadline:
+            time.sleep(0.01)
         before = _mark(root)
         verdict = verify(where, lambda: repository_of(root.path), asked)
-        # A writer at work shows as a journal, or as files that moved while we read.
-        busy = before != _mark(root) or os.path.exists(root.journal)
-        if not busy or asked.staged or not is_locked(root.lock):
+        # A writer who came in between shows by files that moved while we read, or by a journal.
+        locked = is_locked(root.lock)
+        if before == _mark(root) and not (locked and (os.path.exists(root.journal) or time.monotonic() >= deadline)):
             return verdict
         if time.monotonic() >= deadline:
             verdict.checked.setdefault("notes", []).append("a writer is at work: this is what lay there meanwhile")
             return verdict
-        time.sleep(0.05)
 
 
 def _mark(root: Root) -> object:
-    try:
-        return FileId.of(os.stat(root.backlog)), os.path.exists(root.journal)
-    except OSError:
-        return None
+    """What a save changes."""
+    found: list[object] = [os.path.exists(root.journal)]
+    for path in (root.backlog, root.archive, root.audit):
+        try:
+            found.append(FileId.of(os.stat(path)))
+        except OSError:
+            found.append(None)
+    return found
 
 
 def _every(folder: str, asked: Asked) -> Verdict:
     """All backlogs that the folder, the index or one of the commits has; the findings' files are from the top."""
     repository = repository_of(folder)
     if repository is None:
-        raise Usage("--all looks for backlogs in a git repository, and there is none here")
+        raise Outside("--all looks for backlogs in a git repository, and there is none here")
     prefixes = set() if repository.bare else set(roots_here(repository))
     for commit in _commits(repository, asked):
         prefixes |= set(roots_in(repository, commit))

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog import text
 from taskkeep.backlog.events import event_hash, line
 from taskkeep.backlog.places import Places
-from taskkeep.backlog.replay import causal_order, heads
+from taskkeep.backlog.replay import causal_order
 from taskkeep.errors import BacklogUnreadable, GitUnavailable, Outside
 from taskkeep.store import log
 from taskkeep.store.files import read
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
@@ -113,17 +113,39 @@ class Log:
         """In causal order."""
         return causal_order(event for file in self.files.values() for event in file.events)
 
+    @property
+    def loose(self) -> Iterator[Event]:
+        """Each event once, in no order that would tell anything."""
+        for name, file in self.files.items():
+            for event, number in zip(file.events, file.lines, strict=True):
+                if self.where[event["hash"]] == (name, number):
+                    yield event
+
+    @cached_property
+    def _by_task(self) -> dict[str | None, list[Event]]:
+        found: dict[str | None, list[Event]] = {}
+        for event in self.events:
+            found.setdefault(event["uid"], []).append(event)
+        return found
+
+    def of_task(self, uid: str) -> list[Event]:
+        """The events of one task in causal order."""
+        return self._by_task.get(uid, [])
+
     @cached_property
     def hashes(self) -> frozenset[str]:
         return frozenset(self.where)
 
     @cached_property
     def heads(self) -> list[str]:
-        return heads(self.events)
+        """The hashes that no event follows, the oldest first."""
+        followed = {prev for event in self.loose for prev in event["prev"]}
+        by_hash = self.by_hash
+        return sorted(self.hashes - followed, key=lambda name: (by_hash[name]["timestamp"], name))
 
     @cached_property
     def by_hash(self) -> dict[str, Event]:
-        return {event["hash"]: event for event in self.events}
+        return {event["hash"]: event for event in self.loose}
 
     def place(self, event: Event) -> tuple[str, int]:
         """The file, from the backlog's root, and the line of an event."""

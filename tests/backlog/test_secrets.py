@@ -1,0 +1,84 @@
+"""Keys and tokens are found in text, what only looks like them is not, and none is ever shown whole."""
+
+from __future__ import annotations
+
+import pytest
+
+from taskkeep.backlog import secrets
+from taskkeep.backlog.task import shortened
+
+LETTERS = "aB3dE6gH9jK2mN5pQ8sT1vW4xY7zA0cD" * 8
+UPPER = "QWERTYUIOPASDFGHJKLZXCVBNM234567"
+HEX = "0123456789abcdef" * 8
+
+# Written in pieces, so that no scanner takes this file for a leak.
+HITS = {
+    "an AWS access key id": "AKIA" + UPPER[:16],
+    "a GitHub token": "ghp" + "_" + LETTERS[:36],
+    "a GitLab token": "glpat" + "-" + LETTERS[:20],
+    "a Slack token": "xoxb" + "-123456789012-" + LETTERS[:24],
+    "a Slack webhook": "https://hooks.slack" + ".com/services/T00AA11BB/B00AA11BB/" + LETTERS[:24],
+    "a Google API key": "AIza" + LETTERS[:35],
+    "a Stripe key": "sk_live" + "_" + LETTERS[:24],
+    "an OpenAI key": "sk-proj-" + LETTERS[:20] + "T3Blbk" + "FJ" + LETTERS[:20],
+    "an Anthropic key": "sk-ant-" + "api03-" + LETTERS[:90],
+    "an npm token": "npm" + "_" + LETTERS[:36],
+    "a PyPI token": "pypi-" + "AgE" + LETTERS[:70],
+    "a Hugging Face token": "hf" + "_" + "abcdefghijKLMNOPQRSTuvwxyzABCDEFGH",
+    "a SendGrid key": "SG" + "." + LETTERS[:22] + "." + LETTERS[:43],
+    "a DigitalOcean token": "dop_v1" + "_" + HEX[:64],
+    "an Azure storage key": "Account" + "Key=" + LETTERS[:86] + "==",
+    "a private key": "-----BEGIN RSA PRIVATE" + " KEY-----\n" + LETTERS[:64] + "\n" + LETTERS[:64],
+}
+AROUND = ["{}", "use {} here", "token={},", "`{}`", "({})", '{{"key": "{}"}}', "the first line\n{}\nthe last"]
+
+
+@pytest.mark.parametrize("kind", HITS)
+@pytest.mark.parametrize("around", AROUND)
+def test_each_kind_is_found_wherever_it_stands(kind: str, around: str) -> None:
+    secret = HITS[kind]
+
+    [found] = secrets.find(around.format(secret))
+
+    assert found.kind == kind
+    assert secret[8:] not in found.shown
+    assert secret[8:] not in secrets.redacted(around.format(secret))
+    assert secret[8:60] not in shortened(around.format(secret))
+
+
+def test_there_is_an_example_of_every_kind() -> None:
+    assert HITS.keys() == secrets.PATTERNS.keys()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rotate the GitHub token (ghp_…) and the AKIA key",
+        "ghp_tooshort",
+        "see xoxb-tokens in the docs, and npm_config_registry",
+        "AKIAIOSFODNN7EXAMPLE",  # Amazon's own
+        "-----BEGIN PRIVATE KEY-----\n…\n-----END PRIVATE KEY-----",
+        "-----BEGIN CERTIFICATE-----\n" + LETTERS[:64],
+        "hf_transfer and hf_hub_download are functions",
+        "3f786850e387550fdab836ed7e6dc881de23001b",  # a commit
+        "550e8400-e29b-41d4-a716-446655440000",
+        "AIzaFoo",
+        "the sk_live_ prefix",
+        LETTERS,
+    ],
+)
+def test_what_only_looks_like_one_passes(text: str) -> None:
+    assert secrets.find(text) == []
+    assert secrets.redacted(text) == text
+
+
+def test_a_change_answers_only_for_what_it_brings() -> None:
+    """What a task held before stays allowed to be there, in whatever field."""
+    token = HITS["a GitHub token"]
+    before = {"id": "T0001", "description": token}
+
+    assert secrets.new_in(before, {**before, "title": "other", "notes": [{"text": token}]}) == []
+    assert [field for field, _ in secrets.new_in(None, before)] == ["description"]
+    assert [field for field, _ in secrets.new_in(before, {**before, "metadata": {"k": [HITS["an npm token"]]}})] == [
+        "metadata"
+    ]

@@ -1,0 +1,370 @@
+"""Damage: every witness of the past is asked before anything is given up, and what is taken is said."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from taskkeep.backlog.changes import Edit
+from taskkeep.errors import BacklogUnreadable, BackupDamaged, HandEdit, LogDamaged
+from taskkeep.store import backups
+
+
+def forget(kit: Any) -> None:
+    """Take away what this checkout keeps of the log beside its files."""
+    for path in (kit.local / "audit.jsonl", *(kit.local / "cache").iterdir()):
+        path.unlink()
+
+
+def log_file(kit: Any, number: int) -> Path:
+    return kit.root / ".taskkeep" / "audit" / sorted(kit.log_files())[number]
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-20])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+WAYS = {"cut": cut, "flipped": flip, "empty": lambda path: path.write_bytes(b""), "gone": os.unlink}
+
+
+@pytest.fixture(params=WAYS, ids=list(WAYS))
+def damage(request: Any) -> Any:
+    return WAYS[request.param]
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_a_damaged_file_of_the_log_is_read_from_the_last_commit(kit: Any, damage: Any, number: int) -> None:
+    """Without the joined log too, and it is said. (That the newest is gone leaves no gap: a writer asks git.)"""
+    events = kit.project.log().events
+    damage(log_file(kit, number))
+    forget(kit)
+
+    page = kit.project.log()
+
+    assert page.events == events
+    assert any("read from commit" in note for note in page.notes)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+def test_doctor_puts_a_damaged_file_of_the_log_back(kit: Any, damage: Any, number: int) -> None:
+    """Byte for byte, and keeps the damaged one aside."""
+    files = kit.log_files()
+    path = log_file(kit, number)
+    damage(path)
+    left = path.read_bytes() if path.exists() else None
+
+    fixed = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert kit.log_files() == files
+    assert any("brought back from commit" in done for done in fixed), fixed
+    kept = [file.read_bytes() for file in (kit.local / "damaged").iterdir()] if (kit.local / "damaged").exists() else []
+    assert kept == ([left] if left is not None else [])
+    kit.assert_sound()
+
+
+def test_without_git_the_joined_log_gives_a_damaged_file_back(kit: Any, damage: Any) -> None:
+    """As long as it holds all that is left and more."""
+    files = kit.log_files()
+    os.rename(kit.folder / ".git", kit.folder / "elsewhere")
+    damage(log_file(kit, 1))
+    (kit.local / "cache" / "log.json").unlink()
+
+    assert any("the joined log" in note for note in kit.project.log().notes)
+    fixed = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert any("brought back from the joined log" in done for done in fixed)
+    assert kit.log_files() == files
+    assert [finding["code"] for finding in kit.project.verify().findings] == []
+
+
+def test_a_file_of_the_log_that_no_witness_has_is_said_to_be_lost(kit: Any) -> None:
+    """Nothing is made up, and doctor names the file."""
+    os.rename(kit.folder / ".git", kit.folder / "elsewhere")
+    cut(log_file(kit, 1))
+    forget(kit)
+
+    with pytest.raises(LogDamaged, match="is cut off"):
+        kit.project.log()
+    with pytest.raises(LogDamaged, match="is cut off"):
+        kit.project.doctor(fix=True)
+
+
+def test_a_damaged_pack_comes_back_too(kit: Any, monkeypatch: Any, damage: Any) -> None:
+    from taskkeep.store import doctor
+
+    monkeypatch.setattr(doctor, "KEPT", 1)
+    kit.project.doctor(fix=True)
+    files = kit.log_files()
+    [pack] = [name for name in files if name.startswith("pack-")]
+    damage(kit.root / ".taskkeep" / "audit" / pack)
+    forget(kit)
+
+    fixed = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert kit.log_files() == files, fixed
+    kit.assert_sound()
+
+
+def test_restore_brings_a_damaged_log_back_on_its_way(kit: Any, damage: Any) -> None:
+    """It says so, and then restores."""
+    files = kit.log_files()
+    first = kit.project.log().events[-2]
+    damage(log_file(kit, -1))
+    (kit.local / "cache" / "log.json").unlink()
+
+    saved = kit.project.restore(at=first["event_id"])
+
+    assert any("brought back from commit" in warning for warning in saved.warnings)
+    assert files.items() <= kit.log_files().items()
+    assert kit.titles() == {"first"}
+    kit.assert_sound()
+
+
+# -- backlog.json ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", [*WAYS, "markers", "folder of git away", "json"])
+def test_whatever_happened_to_the_file_restore_brings_the_last_state_back(kit: Any, way: str) -> None:
+    """A reader says who has it, and that restore brings it back; the damaged one is kept aside."""
+    kit.project.update([kit.id_of("first")], Edit(set={"description": "x" * 300}))
+    before = kit.file.read_bytes()
+    head = kit.project.log().events[0]["event_id"]
+    if way == "markers":
+        kit.file.write_bytes(b"<<<<<<< ours\n" + before + b"=======\n>>>>>>> theirs\n")
+    elif way == "json":
+        kit.file.write_bytes(b"[1, 2]\n")
+    elif way in WAYS:
+        WAYS[way](kit.file)
+    else:
+        kit.file.unlink()
+        os.rename(kit.folder / ".git", kit.folder / "elsewhere")
+    left = kit.file.read_bytes() if kit.file.exists() else None
+    if way != "flipped":  # which may be a hand edit that any reader takes
+        with pytest.raises(BacklogUnreadable) as caught:
+            kit.project.list()
+        assert "taskkeep restore --at" in caught.value.hint
+        assert {one["kind"] for one in caught.value.details["witnesses"]} >= {"log", "backup"}
+
+    saved = kit.project.restore(at=head)
+
+    assert saved.changed
+    assert kit.file.read_bytes() == before
+    kept = [file.read_bytes() for file in (kit.local / "damaged").iterdir()] if left is not None else []
+    assert kept == ([left] if left is not None else [])
+    assert [finding["code"] for finding in kit.project.verify().findings if finding["severity"] == "error"] == []
+
+
+def test_single_tasks_come_back_over_a_damaged_file_but_not_over_a_hand_edit(kit: Any) -> None:
+    task_id = kit.id_of("first")
+    point = kit.project.log().events[0]["event_id"]
+    kit.project.delete([task_id], why="no")
+    kit.file.write_bytes(kit.file.read_bytes().replace(b"second", b"edited"))
+    with pytest.raises(HandEdit):
+        kit.project.restore([task_id], at=point)
+
+    kit.file.write_bytes(b"{")
+    saved = kit.project.restore([task_id], at=point)
+
+    assert [task["title"] for task in saved.tasks] == ["first"]
+    assert kit.titles() == {"first", "second"}
+    kit.assert_sound()
+
+
+def test_restore_works_without_git_and_without_the_log_files_record(kit: Any) -> None:
+    """From a backup by its name, and from the log by a time."""
+    names = [row["name"] for row in kit.project.backups()]
+    kit.project.add("third")
+    os.rename(kit.folder / ".git", kit.folder / "elsewhere")
+    forget(kit)
+
+    saved = kit.project.restore(at=names[0])
+
+    assert kit.titles() == {"first"}
+    assert saved.commit is None
+    assert not saved.pending
+    kit.project.restore(at=saved.at.time)
+    assert kit.project.verify().ok
+
+
+# -- backups -----------------------------------------------------------------------------
+
+
+def snapshot(kit: Any, number: int = -1) -> Path:
+    found: list[Path] = sorted((kit.local / "backups").iterdir())
+    return found[number]
+
+
+@pytest.mark.parametrize("way", ["cut", "flipped", "empty"])
+@pytest.mark.parametrize("packed", [False, True], ids=["plain", "compressed"])
+def test_a_damaged_backup_is_marked_and_its_state_taken_from_git(kit: Any, way: str, packed: bool) -> None:
+    """And that is said; doctor makes it again."""
+    path = snapshot(kit)
+    data = path.read_bytes()
+    if packed:
+        path.unlink()
+        path = path.with_name(path.name + ".gz")
+        path.write_bytes(gzip.compress(data))
+    WAYS[way](path)
+
+    assert [row["damaged"] for row in kit.project.backups()] == [True, False]
+    moment = kit.project.at(path.name)
+    titles = {task["title"] for task in moment.backlog().tasks.values()}
+    fixed = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert titles == {"first"}
+    assert any("took the same state from git, commit" in note for note in moment.notes)
+    assert any(path.name in done and "made again from git" in done for done in fixed)
+    assert (gzip.decompress(path.read_bytes()) if packed else path.read_bytes()) == data
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert not any(row["damaged"] for row in kit.project.backups())
+
+
+def test_a_damaged_backup_is_taken_from_the_log_where_git_is_gone(kit: Any) -> None:
+    cut(snapshot(kit))
+    os.rename(kit.folder / ".git", kit.folder / "elsewhere")
+
+    moment = kit.project.at(snapshot(kit).name)
+
+    assert any("took the same state from the log, event" in note for note in moment.notes)
+    assert {task["title"] for task in moment.backlog().tasks.values()} == {"first"}
+
+
+def test_a_damaged_backup_that_nobody_else_has_is_refused(kit: Any) -> None:
+    """It is named, and no other is taken in its place."""
+    strange = kit.local / "backups" / "backlog_20200101_000000_000000.json"
+    strange.write_bytes(b'{"version": 1, "tasks": [')
+
+    with pytest.raises(BackupDamaged):
+        kit.project.restore(at=strange.name)
+    assert [row["damaged"] for row in kit.project.backups()] == [False, False, True]
+    assert any("nothing has what it held" in done for done in kit.project.doctor(fix=True).checked["fixed"])
+
+
+def test_equal_content_is_kept_once(kit: Any) -> None:
+    """A state that comes again, as after a switch of branches, needs no second snapshot."""
+    kit.git("branch", "other")
+    kit.project.add("third")
+    kit.git("checkout", "-q", "other")
+    kit.project.add("fourth")
+    contents = [path.read_bytes() for path in sorted((kit.local / "backups").iterdir())]
+
+    assert len(contents) == len(set(contents)) == 3
+
+
+def test_pruning_finds_equal_content_whatever_was_noted(kit: Any) -> None:
+    """One made by hand stays rather than another."""
+    name, _ = kit.project.make_backup(why="by hand")
+    again, changed = kit.project.make_backup()
+    assert (again, changed) == (name, False)
+    copy = kit.local / "backups" / "backlog_20990101_000000_000000.json"
+    copy.write_bytes((kit.local / "backups" / name).read_bytes())
+    (kit.local / "cache" / backups.INDEX).unlink()
+
+    gone, _ = kit.project.prune_backups()
+
+    assert gone == [copy.name]
+    assert (kit.local / "backups" / name).exists()
+    kit.project.add("third")
+    assert len(list((kit.local / "backups").iterdir())) == 3
+
+
+def test_backups_are_for_the_user_alone(kit: Any) -> None:
+    kit.project.make_backup()
+    assert stat.S_IMODE((kit.local / "backups").stat().st_mode) == 0o700
+    assert {stat.S_IMODE(path.stat().st_mode) for path in (kit.local / "backups").iterdir()} == {0o600}
+
+
+def age(kit: Any, days: float, number: int = 0) -> Path:
+    """Make a snapshot older than it is, by its name; returns its path now."""
+    from taskkeep.backlog.times import later
+    from taskkeep.store.placement import snapshot_name
+
+    path = snapshot(kit, number)
+    old = later(backups.time_of(path.name), -int(days * 86_400))
+    target = path.with_name(snapshot_name(old))
+    path.rename(target)
+    return target
+
+
+def test_saves_thin_out_and_compress_old_snapshots_in_passing(kit: Any, monkeypatch: Any) -> None:
+    """A few milliseconds at a time; what is compressed still holds what it held."""
+    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
+    ancient, old = age(kit, 40, 0), age(kit, 3, 1)
+    data = old.read_bytes()
+    assert ancient.exists()
+
+    for number in range(4):
+        kit.project.add(f"more {number}")
+
+    assert not ancient.exists()
+    assert not old.exists()
+    packed = old.with_name(old.name + ".gz")
+    assert gzip.decompress(packed.read_bytes()) == data
+    assert stat.S_IMODE(packed.stat().st_mode) == 0o600
+    assert kit.project.at(old.name).backlog().tasks
+
+
+def test_the_configuration_tells_how_many_are_kept(kit: Any) -> None:
+    (kit.root / ".taskkeep" / "config.toml").write_text("[backups]\ncount = 3\n")
+    for number in range(6):
+        kit.project.add(f"more {number}")
+
+    wanted, _ = kit.project.prune_backups(dry_run=True)
+    gone, _ = kit.project.prune_backups()
+
+    assert list(wanted) == list(gone)
+    assert len(kit.project.backups()) == 3
+
+
+def test_an_old_note_of_backups_says_nothing_wrong(kit: Any) -> None:
+    """What is noted is derived: damaged, it is as if it were not there."""
+    (kit.local / "cache" / backups.INDEX).write_bytes(b"\xff\x00 rubbish\n\n  \n" + b"0" * 64 + b" ../../x\n")
+    (kit.local / "backups.jsonl").write_bytes(b'{"name": 1}\n{"name": "backlog_x"\n[]\n\xff\n')
+
+    kit.project.add("third")
+
+    assert [row["damaged"] for row in kit.project.backups()] == [False, False, False]
+
+
+def test_the_log_is_told_with_the_files_that_stood_in(kit: Any) -> None:
+    """In the order of their causes, each event once."""
+    kit.project.delete([kit.id_of("first")], why="no")
+    events = kit.project.log().events
+    for path in (kit.root / ".taskkeep" / "audit").rglob("*.jsonl"):
+        cut(path)
+    forget(kit)
+
+    page = kit.project.log()
+
+    assert page.events == events
+    assert len(page.notes) == len(kit.log_files())
+    assert json.dumps(page.events)
+
+
+def test_a_clone_reads_through_a_committed_damage(kit: Any) -> None:
+    """An older commit has the file as it was first."""
+    events = kit.project.log().events
+    flip(log_file(kit, 1))
+    kit.git("commit", "-qam", "by mistake")
+    forget(kit)
+
+    page = kit.project.log()
+    fixed = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert page.events == events
+    assert any("brought back from commit" in done for done in fixed)
+    assert kit.project.status()["pending"]
+    kit.project.recover()
+    kit.assert_sound()
