@@ -17,6 +17,9 @@ def explain(root: Root, error: TaskNotFound) -> None:
     wanted = str(error.details["task_id"]).strip().upper()
     last = None
     try:
+        state = log.vouched(root)
+        if not wanted.isascii() or (state is not None and not state.known(wanted)):
+            return
         for event in log.read_all(root):
             if event["task_id"] == wanted:
                 last = event
