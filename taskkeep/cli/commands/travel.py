@@ -101,7 +101,8 @@ def _counted(saved: Saved) -> str:
     found = saved.difference
     if found is None:
         return "done"
-    return f"{len(found.added)} back, {len(found.removed)} gone, {len(found.changed)} changed"
+    counts = ((len(found.added), "back"), (len(found.removed), "gone"), (len(found.changed), "changed"))
+    return ", ".join(f"{count} {what}" for count, what in counts if count) or "as it was saved last"
 
 
 def _show(call: Call, saved: Saved) -> None:
