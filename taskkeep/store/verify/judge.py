@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import secrets
 from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
-from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
 from taskkeep.store.revision import commit_of, is_shallow
 from taskkeep.store.verify import compare as between
 from taskkeep.store.verify.backups import check_backups
@@ -357,7 +357,7 @@ class Judgement:
             self.checked["backups"] = check_backups(root, events, self.findings)
         if self.repository is None or self.repository.bare:
             return
-        paths = [self.prefix + name for name in (BACKLOG, ARCHIVE)]
+        paths = [self.prefix + name for name in (BACKLOG, ARCHIVE, CONFIG, AUDIT)]
         if self.repository.run("-C", self.repository.top, "ls-files", "-u", "--", *paths).out:
             self._unmerged()
 
