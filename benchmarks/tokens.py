@@ -5,12 +5,16 @@ On a backlog of 100 tasks as benchmarks/tasks.py makes them. A token is taken as
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 from run import Bench, _an_id
+
+from taskkeep.mcp.server import described
+from taskkeep.mcp.tools import TOOLS
 
 COUNT = 100
 BYTES_A_TOKEN = 4
@@ -35,6 +39,9 @@ def main() -> None:
             done = subprocess.run([bench.tool, *args], cwd=path, env=bench.env, capture_output=True, check=True)
             size = len(done.stdout) + len(done.stderr)
             print(f"| `{line}` | {size:,} | {size // BYTES_A_TOKEN:,} |")
+        told = [described(tool).model_dump(by_alias=True, exclude_none=True) for tool in TOOLS.values()]
+        size = len(json.dumps(told))
+        print(f"| the tools of `mcp` | {size:,} | {size // BYTES_A_TOKEN:,} |")
 
 
 if __name__ == "__main__":
