@@ -233,7 +233,9 @@ def _check_log(tree: Tree, findings: Findings) -> None:
     for event in tree.log.events:
         if ids.setdefault(event["event_id"], event["hash"]) != event["hash"]:
             path, line = tree.log.place(event)
-            findings.add("audit_broken", f"two events bear the id {event['event_id'][:40]}", file=path, line=line)
+            findings.add(
+                "audit_broken", f"two events bear the id {event['event_id'][:40]}", file=path, line=line, hint=FROM_GIT
+            )
     if not tree.log.files and not broken:
         findings.add("audit_broken", "the log is empty or gone", file=AUDIT, hint=FROM_GIT)
 
