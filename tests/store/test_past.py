@@ -124,6 +124,13 @@ def test_every_moment_is_as_it_was_whatever_came_after_and_beside_it(history: li
             named = outline.tasks_named(task_id, number)
             assert named.tasks.get(task_id) == live.get(task_id)
             assert named.archived.get(task_id) == archived.get(task_id)
+    ends = [outline.place[name] for name in world.left]
+    for head in ends[-2:]:
+        for number in ends:
+            changed = outline.later(number, head)
+            if changed is not None:
+                near = outline.state_before(outline.state(head), changed, number)
+                assert bytes_of(near) == bytes_of(outline.state(number))
     if world.left:
         name = sorted(world.left)[pick % len(world.left)]
         then = outline.state(outline.place[name])
