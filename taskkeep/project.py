@@ -413,18 +413,16 @@ class Project:
         limit: int = 0,
     ) -> LogPage:
         """Return events, newest first; *limit* 0 for all. Raises LogDamaged, TaskNotFound."""
-        import json
+        from taskkeep.backlog.history import last_lines
+        from taskkeep.store.history import decoded, log_bytes
 
-        from taskkeep.store.history import log_rows
-
-        rows, notes = log_rows(self.root)
+        data, notes = log_bytes(self.root)
         if ids:
-            events = [*reversed(self._events_of(rows, ids))]
+            events = [*reversed(self._events_of(data, ids))]
         elif since or until or actors or types or sources:
-            events = [json.loads(row) for row in reversed(rows)]
+            events = decoded(data.split(b"\n")[:-1])[::-1]
         else:
-            newest = rows[-limit:] if limit else rows
-            return LogPage([json.loads(row) for row in reversed(newest)], len(rows), notes)
+            return LogPage(decoded(last_lines(data, limit))[::-1], data.count(b"\n"), notes)
         events = [
             event
             for event in events
@@ -436,22 +434,21 @@ class Project:
         ]
         return LogPage(events[:limit] if limit else events, len(events), notes)
 
-    def _events_of(self, rows: Sequence[bytes], ids: Sequence[str]) -> Sequence[Event]:
+    def _events_of(self, data: bytes, ids: Sequence[str]) -> Sequence[Event]:
         """The events of tasks by id or alias, deleted ones too, oldest first; only lines that name one are decoded."""
         import json
 
-        from taskkeep.backlog.history import named_uids, touches
+        from taskkeep.backlog.history import lines_with, named_uids, touches
 
         uids: set[str] = set()
         for name in ids:
             task_id = name.strip().upper()
             needle = b'"%s"' % task_id.encode("utf-8", "replace")
-            found = {uid for row in rows if needle in row for uid in named_uids(json.loads(row), task_id)}
+            found = {uid for row in lines_with(data, [needle]) for uid in named_uids(json.loads(row), task_id)}
             if len(found) > 1 and (task := self._bearer(task_id)) is not None:
                 found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
             uids |= found or {self._latest(name)["uid"]}
-        needles = [b'"%s"' % uid.encode() for uid in uids]
-        some = [json.loads(row) for row in rows if any(needle in row for needle in needles)]
+        some = [json.loads(row) for row in lines_with(data, [b'"%s"' % uid.encode() for uid in uids])]
         return [event for event in some if touches(event, uids)]
 
     def _bearer(self, task_id: str) -> Task | None:
@@ -476,19 +473,20 @@ class Project:
         log has them."""
         import json
 
-        from taskkeep.store.history import log_rows
+        from taskkeep.backlog.history import lines_with
+        from taskkeep.store.history import log_bytes
 
-        ends = {b'%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
-        found = [json.loads(row) for row in log_rows(self.root)[0] if row[-66:] in ends] if ends else []
+        ends = {b'"hash":"%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
+        found = [json.loads(row) for row in lines_with(log_bytes(self.root)[0], ends)] if ends else []
         return {event["hash"]: event for event in found}
 
     def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
         """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
         from taskkeep.backlog.history import blame
-        from taskkeep.store.history import log_rows
+        from taskkeep.store.history import log_bytes
 
         task = self._latest(task_id)
-        return task, blame(self._events_of(log_rows(self.root)[0], [task["id"]]), task["uid"], task)
+        return task, blame(self._events_of(log_bytes(self.root)[0], [task["id"]]), task["uid"], task)
 
     def diff(self, before: str | None = None, after: str | None = None) -> Compared:
         """Compare two points in time; without *after* with the file as it lies, without both the last save with it.

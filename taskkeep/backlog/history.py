@@ -21,6 +21,25 @@ _UID = b'"uid":'
 _HASH = b'],"hash":"'
 
 
+def lines_with(data: bytes, needles: Iterable[bytes]) -> list[bytes]:
+    """The lines that hold one of *needles*, in their order; the others are not even told apart."""
+    starts: dict[int, int] = {}
+    for needle in needles:
+        at = data.find(needle)
+        while at >= 0:
+            end = data.find(b"\n", at)
+            end = len(data) if end < 0 else end
+            starts[data.rfind(b"\n", 0, at) + 1] = end
+            at = data.find(needle, end)
+    return [data[start : starts[start]] for start in sorted(starts)]
+
+
+def last_lines(data: bytes, count: int) -> list[bytes]:
+    """The last lines, in their order; all of them with 0."""
+    found = data.rsplit(b"\n", count + 1) if count else data.split(b"\n")
+    return found[-count - 1 : -1] if count else found[:-1]
+
+
 class Outline:
     """A log in causal order, of which only the ends of each line are read until an event is asked for.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import line
-from taskkeep.backlog.history import Outline
+from taskkeep.backlog.history import CHUNK, Outline
 from taskkeep.backlog.replay import heads
 from taskkeep.backlog.task import shortened
 from taskkeep.backlog.times import SECOND, to_text
@@ -218,15 +218,22 @@ def _walk(things: Sequence[Any]) -> Iterable[Any]:
     return steps(things, "thousand events")
 
 
-def log_rows(root: Root) -> tuple[list[bytes], list[str]]:
-    """The lines of the log, oldest first, and what is to be said of where they come from.
-
-    Not even their ends are read: who asks for one task decodes those that name it. Raises LogDamaged.
-    """
+def log_bytes(root: Root) -> tuple[bytes, list[str]]:
+    """The lines of the log, oldest first, and what is to be said of where they come from. Raises LogDamaged."""
     if log.vouched(root) is not None:
-        return read(root.joined)[0].split(b"\n")[:-1], []
+        return read(root.joined)[0], []
     history = History(root)
-    return history.outline.rows, history.notes
+    return b"".join(row + b"\n" for row in history.outline.rows), history.notes
+
+
+def decoded(rows: Sequence[bytes]) -> list[Event]:
+    """Events of many lines, by the thousand, which takes half the time of one by one."""
+    import json
+
+    found: list[Event] = []
+    for start in _walk(range(0, len(rows), CHUNK)):
+        found += json.loads(b"[%s]" % b",".join(rows[start : start + CHUNK]))
+    return found
 
 
 # -- what a WHEN names -------------------------------------------------------------------

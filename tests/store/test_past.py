@@ -11,7 +11,7 @@ from taskkeep.backlog import text, travel
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.difference import difference
 from taskkeep.backlog.events import Chain, Event, Request, line, task_changes
-from taskkeep.backlog.history import Outline, blame, state_of
+from taskkeep.backlog.history import Outline, blame, last_lines, lines_with, state_of
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
 from taskkeep.backlog.times import to_text
 from taskkeep.errors import TaskkeepError
@@ -199,3 +199,11 @@ def test_blame_names_the_event_after_which_each_field_was_as_it_is(history: list
             then = next(one for one in (*state.tasks.values(), *state.archived.values()) if one["uid"] == task["uid"])
             field, _, key = told["field"].partition(".")
             assert (then[field][key] if key else then[field]) == told["value"]
+
+
+@given(st.lists(st.sampled_from([b"", b"a", b"ab", b"ba", b"abab", b"c"]), max_size=12), st.integers(0, 15))
+def test_lines_are_found_as_if_all_were_looked_at(lines: list[bytes], count: int) -> None:
+    data = b"".join(line + b"\n" for line in lines)
+    for needles in ([b"ab"], [b"a", b"c"], [b"bb"], [b"abab", b"ba"], []):
+        assert lines_with(data, needles) == [line for line in lines if any(needle in line for needle in needles)]
+    assert last_lines(data, count) == (lines[-count:] if count else lines)
