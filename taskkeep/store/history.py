@@ -321,16 +321,17 @@ class _Asked:
             raise BadPoint(f"{shortened(self.when)} is no time", hint=error.hint) from None
 
     def _at(self, said: str) -> Moment:
-        if is_ref(self.root, self.when):
+        named = is_ref(self.root, self.when)
+        events = self._events() if len(self.when) >= LEAST and _HEX.issuperset(self.when) else []
+        if named or events:
+            names = [said, *(f"refs/{kind}/{self.when}" for kind in ("heads", "tags") if named)]
+            names += [f"event {self.history.outline.ids[number]}" for number in events[:5]]
+            what = "a name in git" if named else "the beginning of an event's id"
             raise AmbiguousPoint(
-                f"{shortened(self.when)} is a time and a name in git",
-                hint=f"Write {said} or refs/heads/{shortened(self.when)}.",
-                nearest=[said, f"refs/heads/{self.when}", f"refs/tags/{self.when}"],
+                f"{shortened(self.when)} is a time and {what}", hint=f"Write one of {', '.join(names)}.", nearest=names
             )
         if said > self.now:
             raise BadPoint(f"{said} is in the future", hint="The latest point is now.", time=said)
-        if len(self.when) >= LEAST and _HEX.issuperset(self.when) and (events := self._events()):
-            raise self._ambiguous(events, None, said)
         return self.history.at_time(said, self.when)
 
     # -- events --------------------------------------------------------------------------
@@ -342,13 +343,11 @@ class _Asked:
             return []
         return self.history.events_like(prefix)
 
-    def _ambiguous(self, events: list[int], commit: Moment | None, said: str | None = None) -> AmbiguousPoint:
+    def _ambiguous(self, events: list[int], commit: Moment | None) -> AmbiguousPoint:
         outline = self.history.outline
         names = [f"event {outline.ids[number]}" for number in events[:5]]
         if commit is not None:
             names.append(f"commit {commit.point.commit}")
-        if said is not None:
-            names.append(f"time {said}")
         return AmbiguousPoint(
             f"{shortened(self.when)} may be {' or '.join(names)}", hint="Write more of it.", nearest=names
         )

@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 class Restorer(Writer):
     """A writer whose ground is what the log says, where the files are something else.
 
-    *details* stand in every event of a task, *reason* is the why where nobody gave one. *whole*: it
-    may replace a hand edit; otherwise it goes over a file that no reader takes, and refuses the rest.
+    *details* stand in every event of a task, *reason* is the why where nobody gave one. *over*: it goes
+    over a file that no reader takes; *whole*: it may replace a hand edit too.
     """
 
-    def __init__(self, root: Root, options: Options, *, whole: bool) -> None:
+    def __init__(self, root: Root, options: Options, *, whole: bool, over: bool = True) -> None:
         super().__init__(root, options)
-        self.whole = whole
+        self.whole, self.over = whole, over
         self.details: dict[str, Any] = {}
         self.reason = ""
         self._aside: list[tuple[str, bytes]] = []
@@ -83,7 +83,7 @@ class Restorer(Writer):
                 raise
             cause = "was edited by hand"
         except (BacklogUnreadable, InvalidField) as error:
-            if isinstance(error, InvalidField) and not self.whole:
+            if not self.over or (isinstance(error, InvalidField) and not self.whole):
                 raise
             cause = error.message.removeprefix(f"{BACKLOG} ")
         return self._from_log(cause)
@@ -283,7 +283,7 @@ class Undoing:
             refuse_no_name(event)
 
     def kind(self, root: Root, options: Options) -> Restorer:
-        self.writer = Restorer(root, options, whole=False)
+        self.writer = Restorer(root, options, whole=False, over=False)
         return self.writer
 
     def change(self, backlog: Backlog, context: Context) -> Backlog:
