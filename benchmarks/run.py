@@ -26,6 +26,7 @@ HERE = Path(__file__).resolve().parent
 SIZES = (100, 1_000, 10_000)
 LARGE = 100_000
 LONG_LOG = 50_000
+BATCH = 1_000
 PAST = 1_000
 READ_FLOOR = [sys.executable, "-c", "import typer"]
 
@@ -79,15 +80,18 @@ class Bench:
         scale = 1024 if sys.platform == "darwin" else 1
         return Cost(seconds, usage.ru_maxrss // scale)
 
-    def measure(self, label: str, size: str, own: list[str], floor: list[str], cwd: Path) -> None:
+    def measure(
+        self, label: str, size: str, own: list[str], floor: list[str], cwd: Path, ids: list[str] | None = None
+    ) -> None:
         """Run command and floor in turns; the first of each only warms the caches.
 
-        ``{turn}`` in *own* becomes the number of the run, so that each changes something.
+        ``{turn}`` in *own* becomes the number of the run, so that each changes something, ``{id}`` one of *ids*.
         """
         costs: tuple[list[Cost], list[Cost]] = ([], [])
         for turn in range(self.runs + 1):
             for gathered, args in zip(costs, (own, floor), strict=True):
-                cost = self.cost([arg.replace("{turn}", str(turn)) for arg in args], cwd)
+                words = {"{turn}": str(turn), "{id}": ids[turn] if ids else ""}
+                cost = self.cost([words.get(arg, arg.replace("{turn}", str(turn))) for arg in args], cwd)
                 if gathered is costs[1] and floor is not READ_FLOOR and floor[0] != self.tool:
                     cost = cost.plus(self.cost(READ_FLOOR, cwd))
                 if turn:
@@ -133,15 +137,34 @@ class Bench:
             "list --json --limit 20": ["list", "--json", "--limit", "20"],
             "show": ["show", some],
             "ready": ["ready"],
+            "prime": ["prime"],
         }.items():
             self.measure(label, size, [self.tool, *args], READ_FLOOR, path)
         self.measure("add", size, [self.tool, "add", "Measure the parser"], floor, path)
         self.measure("update", size, [self.tool, "update", some, "--assignee", "someone-{turn}"], floor, path)
+        self.measure("claim", size, [self.tool, "claim"], floor, path)
+        self.measure("done", size, [self.tool, "done", "{id}", "--force"], floor, path, self.open_ids(path))
+        if count >= BATCH:
+            self.batch(size, floor, path)
         self.travel(count, path, some)
         self.imports(count, tasks, source, floor)
         for old in self.folder.glob(f"*-{count}"):
             if old.is_dir():
                 shutil.rmtree(old)
+
+    def open_ids(self, path: Path, limit: int = 0) -> list[str]:
+        args = [self.tool, "list", "--status", "todo", "--format", "ids", "--limit", str(limit or self.runs + 1)]
+        return subprocess.run(args, cwd=path, env=self.env, capture_output=True, text=True, check=True).stdout.split()
+
+    def batch(self, size: str, floor: list[str], path: Path) -> None:
+        """BATCH operations as one change: half of them fields, half notes."""
+        ids = self.open_ids(path, BATCH // 2)
+        for turn in range(self.runs + 1):
+            rows = [{"op": "update", "id": name, "assignee": f"someone-{turn}"} for name in ids]
+            rows += [{"op": "note", "id": name, "text": f"Seen in turn {turn}."} for name in ids]
+            (self.folder / f"plan-{turn}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+        plan = str(self.folder / "plan-{turn}.jsonl")
+        self.measure(f"batch of {2 * len(ids):,}", size, [self.tool, "batch", plan, "-q"], floor, path)
 
     def travel(self, count: int, path: Path, some: str) -> None:
         """What looks back, with PAST events more, beside `list` on the same backlog."""

@@ -374,7 +374,7 @@ class StaleEtag(Refused):
     def __init__(self, task_id: str, task: Mapping[str, Any], etag: str, given: str | None = None) -> None:
         super().__init__(
             f"{task_id} has changed since you read it",
-            hint="Look at details.task, decide again, and pass its etag.",
+            hint=f"See 'taskkeep show {task_id} --json', or details.task here; decide again, and pass its etag.",
             task_id=task_id,
             task={**task, "etag": etag},
             given=given,
@@ -390,7 +390,7 @@ class ClaimHeld(Refused):
     def __init__(self, task_id: str, holder: str, until: str) -> None:
         super().__init__(
             f"{task_id} is claimed by {holder} until {until}",
-            hint="Take another task, wait for the lease to end, or pass --force.",
+            hint="Take another with 'taskkeep claim', or wait; notes are free, and --force goes over the claim.",
             task_id=task_id,
             claimed_by=holder,
             claimed_until=until,

@@ -145,12 +145,15 @@ class Backlog:
 
     def _nearest(self, text: str) -> list[str]:
         """Ids that the writer may have meant: one it begins, or one character away."""
-        if not 2 <= len(text) <= 40:
+        if not 1 <= len(text) <= 40:
             return []
         likely = text.replace("O", "0").replace("I", "1").replace("L", "1").replace("U", "V")
         found = [likely] if likely in self.tasks else []
+        number = text.lstrip("#T-")
+        if number.isascii() and number.isdigit() and (padded := f"T{number.zfill(4)}") in self.tasks:
+            found.append(padded)
         if not text.startswith("T"):
-            found += [f"T{text}"] if f"T{text}" in self.tasks else []
+            found += [f"T{text}"] if f"T{text}" in self.tasks and f"T{text}" not in found else []
         for task_id in self.tasks:
             if len(found) >= NEAREST_LIMIT:
                 break

@@ -330,7 +330,10 @@ def line_of(error: TaskkeepError, lines: Mapping[str, int]) -> int | None:
 def _read(given: Any) -> tuple[str, dict[str, Any]]:
     """The operation and what it says, checked for words that it does not know."""
     if not isinstance(given, dict):
-        raise InputInvalid(f"an operation is a JSON object, not {kind_of(given)}", hint='{"op": "add", "title": "…"}')
+        raise InputInvalid(
+            f"an operation is a JSON object, not {kind_of(given)}",
+            hint='{"op": "add", "title": "…"}, no list around it.',
+        )
     op = given.get("op")
     if not isinstance(op, str):
         problem = "names no operation" if op is None else f"has an operation that is {kind_of(op)}"

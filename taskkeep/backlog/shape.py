@@ -368,8 +368,10 @@ def _long_text(field: str, value: Any, task_id: str | None) -> str:
 def unknown_field(field: Any, *, task_id: str | None = None) -> UnknownField:
     """The error for a field that is not in FIELDS, with the nearest ones in its hint."""
     from taskkeep import __version__
+    from taskkeep.backlog.words import field_for
 
     error = UnknownField(ascii(field)[1:-1][:60], __version__, task_id=task_id)
-    if near := nearest(str(field), FIELDS):
+    meant = field_for(str(field))
+    if near := [meant] if meant else nearest(str(field), FIELDS):
         error.hint = f"Did you mean {' or '.join(near)}? {error.hint}"
     return error

@@ -221,7 +221,10 @@ def read_choice(field: str, text: Any, *, task_id: str | None = None) -> str:
     value = text.strip().lower().replace("-", "_").replace(" ", "_")
     if value in allowed:
         return value
-    near = nearest(value, allowed)
+    from taskkeep.backlog.words import meant_by
+
+    meant = meant_by(field, value)
+    near = [meant] if meant else nearest(value, allowed)
     raise InvalidField(
         field,
         f"cannot be '{shortened(text)}'",

@@ -145,7 +145,7 @@ def read_lines(data: bytes, name: str = "the batch") -> list[tuple[int, Any]]:
 def _line_hint(row: bytes) -> str:
     if row.lstrip().startswith(b"```"):
         return "Leave out the fences of Markdown."
-    if row.lstrip()[:1] in (b"[", b"{") and len(row.strip()) == 1:
+    if row.lstrip()[:1] == b"[" or row.strip() == b"{":
         return "One whole object a line: no list around them, no line breaks within."
     return 'Each line is one JSON object, like {"op": "add", "title": "…"}.'
 

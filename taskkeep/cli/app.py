@@ -378,10 +378,13 @@ def command(name: str) -> AnyCommand:
 
 def unknown_command(name: str) -> Usage:
     from taskkeep.backlog.task import nearest, shortened
+    from taskkeep.cli.guesses import command_hint
 
-    near = nearest(name, [*COMMANDS, *ALIASES])
-    near = list(dict.fromkeys(ALIASES.get(word, word) for word in near))[:2]
-    hint = f"Did you mean {' or '.join(near)}?" if near else "See 'taskkeep --help'."
+    hint = command_hint(name, [*COMMANDS, *ALIASES])
+    if not hint:
+        near = nearest(name, [*COMMANDS, *ALIASES])
+        near = list(dict.fromkeys(ALIASES.get(word, word) for word in near))[:2]
+        hint = f"Did you mean {' or '.join(near)}?" if near else "See 'taskkeep --help'."
     return Usage(f"unknown command '{shortened(name)}'", hint=hint, command=name)
 
 

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from taskkeep.store.history import Moment
 
 
+# Writers that name no task, so that there is none whose etag or claim could be meant.
+NAMELESS = ("init", "import", "merge", "sync", "backups", "recover")
+
+
 class Call:
     """What a command needs beside its own arguments."""
 
@@ -79,6 +83,8 @@ class Call:
         if wait is not None and not 0 <= wait <= 86_400:
             raise Usage("--wait takes seconds, from 0 to 86400")
         claim = values.pop("claim")
+        if self.command in NAMELESS and (claim is not None or values["if_match"] is not None):
+            raise Usage("--if-match and --claim go with a command that names a task", hint="Leave them out.")
         if claim is not None and not 0 < claim < 1 << 53:
             raise Usage("--claim takes the number that 'taskkeep claim' answered")
         self.saving = {

@@ -100,23 +100,32 @@ def play(stage: Stage) -> None:
     stage.run("verify", expect=1)
     stage.say("… with three tasks missing and one done that is not. No command builds on that:")
     stage.run("done", "T0002", expect=5)
-    stage.git("restore", "backlog.json", shown=True)
+    stage.run("restore", "--at", "HEAD", "--yes")
 
-    stage.say("Somebody changes a priority in an editor. Well meant, but nobody could tell who and why.")
+    stage.say("Somebody changes a priority in an editor. Well meant, so it is recorded, with a reason.")
     stage.replace('"priority": "high"', '"priority": "low"')
-    stage.run("status")
     stage.run("verify", expect=1)
-    stage.git("restore", "backlog.json", shown=True)
+    stage.run("adopt", "--why", "agreed on the phone")
 
     stage.say("A task may go: not under others that need it, and not without a reason.")
     stage.run("delete", "T0008", expect=2)
     stage.run("delete", "T0004", "--why", "the provider sends it once", expect=5)
     stage.run("delete", "T0008", "--why", "the forum answers them")
 
-    stage.say("Nothing is lost: the log holds every change, the deleted task as a whole.")
-    stage.run("log", "--limit", "3")
-    stage.run("log", "T0008", "--type", "task_deleted")
-    stage.git("log", "--oneline", shown=True)
+    stage.say("Nothing is lost: any state that ever was can be seen, and brought back by a new change.")
+    stage.run("show", "T0008", "--at", "HEAD~1")
+    stage.run("restore", "T0008", "--at", "HEAD~1", "--why", "the forum is closed", "--yes")
+
+    stage.say("Two branches change one task, each another field. Git merges them, by way of taskkeep.")
+    stage.git("switch", "-q", "-c", "feature", shown=True)
+    stage.run("update", "T0002", "--title", "Keep the payment key in the vault")
+    stage.git("switch", "-q", "main", shown=True)
+    stage.run("done", "T0002", "--why", "shipped")
+    stage.git("merge", "-q", "--no-edit", "feature", shown=True)
+    stage.run("list", "--all", "--status", "done")
+
+    stage.say("The log tells it all, and every byte of the backlog is accounted for.")
+    stage.run("log", "T0002", "--limit", "3")
     stage.run("verify")
 
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TEXT_BYTES = 8 << 20
 OBJECT_BYTES = 64 << 20
 FILE_BYTES = 256 << 20
+_PLAIN_AT = "'@@' at the beginning stands for a plain '@'."
 
 
 def check_arguments(args: Sequence[str]) -> None:
@@ -59,7 +60,7 @@ class Texts:
         if value.startswith("@@"):
             return value[1:]
         if value.startswith("@"):
-            return _decoded(read_file(value[1:], TEXT_BYTES), value[1:])
+            return _decoded(read_file(value[1:], TEXT_BYTES, hint=_PLAIN_AT), value[1:])
         return value
 
     def texts(self, values: Iterable[str], option: str) -> list[str]:
@@ -69,8 +70,11 @@ class Texts:
         """The one JSON object on stdin. Raises InputInvalid, Usage."""
         value = parse_json(self.stdin(f"{command} -", OBJECT_BYTES), "stdin")
         if not isinstance(value, dict):
-            raise InputInvalid("stdin holds no JSON object", hint="One object, with the fields of a task.")
-        return value
+            hint = "One object, with the fields of a task; 'taskkeep batch' takes many, one a line."
+            raise InputInvalid("stdin holds no JSON object", hint=hint)
+        # What 'show --json' prints is such an object with one around it.
+        whole = value.get("task") if value.keys() <= {"schema_version", "task"} else None
+        return whole if isinstance(whole, dict) else value
 
     def whole(self, path: str, name: str) -> bytes:
         """The bytes of a file, or of stdin for ``-``. Raises NotFound, InputInvalid, Usage."""
@@ -88,13 +92,13 @@ class Texts:
         return _limited(sys.stdin.buffer.read(limit + 1), limit, "stdin")
 
 
-def read_file(path: str, limit: int) -> bytes:
+def read_file(path: str, limit: int, *, hint: str = "") -> bytes:
     """The bytes of a file that the user named. Raises NotFound, InputInvalid."""
     try:
         with open(os.path.expanduser(path), "rb") as file:
             return _limited(file.read(limit + 1), limit, path)
     except FileNotFoundError:
-        raise NotFound(f"no file {path}", hint="'@@' at the beginning stands for a plain '@'.") from None
+        raise NotFound(f"no file {path}", hint=hint or "Give its path, or - for stdin.") from None
     except OSError as error:
         raise InputInvalid(f"cannot read {path}: {error.strerror}") from None
 
@@ -121,7 +125,11 @@ def parse_json(data: bytes, name: str) -> Any:
     try:
         return loads(data, name)
     except TaskkeepError as error:
-        raise InputInvalid(error.message, **error.details) from None
+        hint = ""
+        if " is not JSON" in error.message:
+            fenced = data.lstrip().startswith(b"```")
+            hint = "Leave out the fences of Markdown." if fenced else "JSON has double quotes, and no comma at an end."
+        raise InputInvalid(error.message, hint=hint, **error.details) from None
 
 
 def split(values: Iterable[str]) -> list[str]:

@@ -19,16 +19,21 @@ def usage_error(error: Exception) -> Usage | None:
     context = getattr(error, "ctx", None)
     see = f"See '{_command(context)} --help'."
     if isinstance(error, parser.NoSuchOption):
-        near = [name for name in error.possibilities or () if name not in _hidden(context)]
-        hint = f"Did you mean {near[0]}?" if near else see
-        return Usage(f"unknown option {error.option_name}", hint=hint, option=error.option_name)
+        from taskkeep.backlog.task import shortened
+        from taskkeep.cli.guesses import option_hint
+
+        hint = option_hint(error.option_name, _shown(context)) or see
+        return Usage(f"unknown option {shortened(error.option_name)}", hint=hint, option=error.option_name)
     if isinstance(error, parser.MissingParameter) and error.param is not None:
-        return Usage(f"{error.param.human_readable_name} is missing", hint=see)
+        options = [name for name in error.param.opts if name.startswith("--")]
+        return Usage(f"{(options or [error.param.human_readable_name])[0]} is missing", hint=see)
     message = error.format_message().rstrip(".").replace("a valid int", "a whole number")
     message = message.replace("a valid float", "a number")
     if "unexpected extra argument" in message:
         extra = message.rpartition(" (")[2].rstrip(")")
-        return Usage(f"too many arguments: {extra}", hint=f"Put a text of several words into quotes. {see}")
+        takes = context is not None and any(param.param_type_name == "argument" for param in context.command.params)
+        hint = "Put a text of several words into quotes." if takes else "It takes options alone."
+        return Usage(f"too many arguments: {extra}", hint=f"{hint} {see}")
     return Usage(message[:1].lower() + message[1:] if message[1:2].islower() else message, hint=see)
 
 
@@ -39,9 +44,8 @@ def _command(context: Context | None) -> str:
     return f"taskkeep {context.command.name}"
 
 
-def _hidden(context: Context | None) -> set[str]:
-    from taskkeep.cli.app import HIDDEN_OPTIONS
-
-    known = {spelling for names in HIDDEN_OPTIONS.values() for spelling in names}
-    shown = {name for param in (context.command.params if context else ()) for name in param.opts}
-    return known - shown
+def _shown(context: Context | None) -> list[str]:
+    """The options that a command has, those left out of its help not."""
+    if context is None:
+        return []
+    return [name for param in context.command.params if not getattr(param, "hidden", False) for name in param.opts]

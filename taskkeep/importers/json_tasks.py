@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog.task import CHOICES, FIELDS, shortened
+from taskkeep.backlog.words import MEANT
 from taskkeep.errors import InputInvalid
 from taskkeep.importers.convert import Converter, Format
 from taskkeep.importers.draft import plain
@@ -53,28 +54,7 @@ FORMAT = Format(
             subtasks="subtasks children stories items tasks",
         ),
     },
-    values={
-        "status": _names(
-            todo="open new pending backlog planned ready to_do not_started unstarted queued recurring someday",
-            in_progress="inprogress doing started wip active ongoing working",
-            blocked="on_hold hold waiting paused stuck deferred",
-            review="in_review reviewing testing qa verify",
-            done="closed completed complete finished resolved fixed merged shipped released",
-            cancelled="canceled wontfix won't_fix wont_fix rejected abandoned dropped obsolete duplicate deleted",
-        ),
-        "priority": _names(
-            critical="urgent highest blocker p0 0",
-            high="h major important p1 1",
-            medium="m normal moderate default p2 2",
-            low="l minor lowest trivial p3 p4 3 4",
-        ),
-        "type": _names(
-            bug="defect fix",
-            feature="enhancement story user_story feat",
-            epic="initiative",
-            chore="maintenance",
-        ),
-    },
+    values={field: _names(**words) for field, words in MEANT.items()},
     narrower=frozenset(
         (
             "recurring someday on_hold waiting deferred wontfix won't_fix wont_fix rejected obsolete"

@@ -191,6 +191,8 @@ def test_workflows_pin_every_action_by_its_full_commit_and_ask_for_no_rights() -
         uses = re.findall(r"uses: (\S+)(.*)", workflow)
         assert uses
         for action, comment in uses:
+            if action.startswith("./"):  # of a commit that was checked out
+                continue
             assert re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action), action
             assert re.fullmatch(r" # v\d+\.\d+\.\d+", comment), action
         assert "permissions:\n  contents: read\n" in workflow

@@ -549,7 +549,7 @@ def everything(folder: Path) -> dict[str, tuple[int, int]]:
     return {
         str(path): (path.stat().st_mtime_ns, path.stat().st_size)
         for path in sorted(folder.rglob("*"))
-        if path.is_file() and "lock" not in path.name
+        if path.is_file()
     }
 
 

@@ -62,8 +62,8 @@ def diff(
         )
     else:
         if compared.before is not None:
-            end = "backlog.json as it lies" if compared.after is None else point_words(compared.after)
-            output.notice(f"from {point_words(compared.before)} to {end}")
+            end = "backlog.json as it lies" if compared.after is None else point_words(compared.after, output.screen)
+            output.notice(f"from {point_words(compared.before, output.screen)} to {end}")
         output.warnings(compared.notes)
         output.text(stat_lines(found) if stat else difference_lines(found, output.screen, full=full))
         if not found and not stat:

@@ -28,11 +28,14 @@ def schema(
     """Print a JSON Schema, or what every command takes and answers.
 
     'backlog' is that of backlog.json. 'commands' describes all commands, and names the shape that
-    each answers with; every shape has a schema by its name.
+    each answers with; every shape has a schema by its name, and by that of its command.
     """
+    from taskkeep.cli.app import ALIASES
+    from taskkeep.cli.describe import SHAPES
     from taskkeep.project import answer_schema, answer_schemas, schema_text
 
     output = call_of(ctx).output
+    name = SHAPES.get(ALIASES.get(name, name)) or name
     if name == "backlog":
         output.text(schema_text())
     elif name == "commands":

@@ -59,7 +59,9 @@ def update(
         value = call.texts.object("update")
         saved = call.project.update_object(rest or None, value, force=force, **call.saving)
     elif not edit:
-        raise Usage("nothing to change is named", hint="See 'taskkeep update --help'.")
+        raise Usage(
+            "nothing to change is named", hint="Fields are options, like --status review. See 'taskkeep update --help'."
+        )
     else:
         saved = call.project.update(names, edit, force=force, **call.saving)
     call.output.saved(saved)

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import secrets
-from taskkeep.errors import ShallowClone, TaskkeepError, Usage
+from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.revision import commit_of, is_shallow
 from taskkeep.store.verify import compare as between
@@ -92,7 +92,7 @@ class Judgement:
     @property
     def git(self) -> Repository:
         if self.repository is None:
-            raise Usage("this backlog is in no git repository: there is no commit to compare with")
+            raise Outside("this backlog is in no git repository: there is no commit to compare with")
         return self.repository
 
     def commit(self, name: str, option: str) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from histories import History, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,6 @@ from taskkeep.backlog.history import Outline, blame, last_lines, lines_with, sta
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
 from taskkeep.backlog.times import to_text
 from taskkeep.errors import TaskkeepError
-from tests.store.test_replay import History, steps
 
 requests = st.lists(steps, min_size=1, max_size=4)
 actions = st.one_of(

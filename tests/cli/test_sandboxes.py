@@ -1,0 +1,214 @@
+"""The places where agents run: little may be written, little is set, nobody looks on. Real processes, real permissions."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.skipif(os.name == "nt", reason="POSIX permissions and signals")
+
+ROOT = str(Path(__file__).parents[2])
+READS = (["list"], ["ready"], ["show", "ID"], ["search", "one"], ["log"], ["status"], ["prime"], ["blame", "ID"])
+# What takes from root the right to pass over permissions.
+AS_A_USER = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+
+
+class Answer:
+    """How a process ended."""
+
+    def __init__(self, done: subprocess.CompletedProcess[bytes]) -> None:
+        self.status = done.returncode
+        self.out, self.err = done.stdout.decode(), done.stderr.decode()
+
+    @property
+    def json(self) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self.out)
+        return value
+
+    @property
+    def error(self) -> dict[str, Any]:
+        value: dict[str, Any] = json.loads(self.err)["error"]
+        return value
+
+
+class Sandbox:
+    """A repository with two tasks, and the program in a process of its own, with little more than PATH set."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.home = folder.parent / "home"
+        self.home.mkdir()
+        (self.home / ".gitconfig").write_text("[user]\n\tname = Ada\n\temail = ada@example.invalid\n")
+        self.env = {"PATH": os.environ["PATH"], "HOME": str(self.home), "GIT_CONFIG_NOSYSTEM": "1", "PYTHONPATH": ROOT}
+        subprocess.run(["git", "init", "-q", str(folder)], check=True, env=self.env)
+        assert self("init").status == 0
+        self.task = self("add", "one").out.strip()
+        self("add", "two")
+
+    def __call__(self, *args: str, stdin: bytes | None = b"", without: str = "", **env: str) -> Answer:
+        """Run a command; *stdin* None: closed. *without*: a variable that is not set."""
+        values = {name: value for name, value in {**self.env, **env}.items() if name != without}
+        more: dict[str, Any] = {"input": stdin} if stdin is not None else {"preexec_fn": lambda: os.close(0)}
+        command = [*self.as_a_user(), sys.executable, "-m", "taskkeep", *args]
+        done = subprocess.run(command, cwd=self.folder, env=values, capture_output=True, check=False, **more)
+        return Answer(done)
+
+    @staticmethod
+    def as_a_user() -> list[str]:
+        return AS_A_USER if os.geteuid() == 0 else []
+
+    def git(self, *args: str) -> str:
+        done = subprocess.run(["git", *args], cwd=self.folder, env=self.env, capture_output=True, text=True, check=True)
+        return done.stdout.strip()
+
+    def forbid(self, *paths: Path) -> None:
+        """Take the right to write from everything below *paths*."""
+        for path in (found for top in paths for found in (*top.rglob("*"), top)):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode & ~0o222)
+
+    def allow(self) -> None:
+        for path in (self.folder, *self.folder.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(path.stat().st_mode | 0o200)
+
+
+@pytest.fixture
+def sandbox(tmp_path: Path) -> Iterator[Sandbox]:
+    if os.geteuid() == 0 and (shutil.which("setpriv") is None or not _is_bound(tmp_path)):
+        pytest.skip("root may write all here")
+    made = Sandbox(tmp_path / "repository")
+    yield made
+    made.allow()
+
+
+def _is_bound(folder: Path) -> bool:
+    test = folder / "test"
+    test.mkdir(mode=0o500)
+    return subprocess.run([*AS_A_USER, "touch", str(test / "x")], capture_output=True, check=False).returncode != 0
+
+
+def test_a_read_only_git_folder_makes_a_commit_wait(sandbox: Sandbox) -> None:
+    """The change stands and says so; the next writer that may commits what waits, before its own."""
+    head = sandbox.git("rev-parse", "HEAD")
+    sandbox.forbid(sandbox.folder / ".git")
+    answer = sandbox("claim", "--key", "k", "--json").json
+    assert (answer["changed"], answer["commit"], answer["pending"]) == (True, None, True)
+    assert any("its commit waits" in warning for warning in answer["warnings"])
+    assert sandbox("claim", "--key", "k", "--json").json["pending"]
+    plain = sandbox("note", answer["task"]["id"], "begun")
+    assert (plain.status, "pending" in plain.err) == (0, True)
+    assert sandbox("status", "--json").json["pending"]
+    for read in READS:
+        assert sandbox(*(sandbox.task if arg == "ID" else arg for arg in read)).status == 0, read
+    assert sandbox.git("rev-parse", "HEAD") == head
+    sandbox.allow()
+    assert not sandbox("add", "three", "--json").json["pending"]
+    assert sandbox.git("rev-list", "--count", f"{head}..HEAD") == "2"
+    assert sandbox("verify", "--json").json["findings"] == []
+
+
+def test_a_read_only_file_system_is_read(sandbox: Sandbox) -> None:
+    """And a writer says what is wrong; nothing is half done."""
+    before = (sandbox.folder / "backlog.json").read_bytes()
+    sandbox.forbid(sandbox.folder)
+    for read in (*READS, ["verify"]):
+        answer = sandbox(*(sandbox.task if arg == "ID" else arg for arg in read), TMPDIR="/nowhere")
+        assert (answer.status, "Traceback" in answer.err) == (0, False), (read, answer.err)
+    for write in (["add", "x"], ["claim"], ["done", sandbox.task], ["batch", "-"], ["restore", "--at", "HEAD~1"]):
+        answer = sandbox(*write, "--json", stdin=b'{"op": "add", "title": "x"}')
+        assert (answer.status, answer.error["exit"]) == (7, 7), (write, answer.error)
+        assert "read-only" in answer.error["message"].lower() or "permission" in answer.error["message"].lower()
+    sandbox.allow()
+    assert (sandbox.folder / "backlog.json").read_bytes() == before
+    assert sandbox("verify").status == 0
+
+
+def test_without_an_identity_nothing_is_committed_in_a_strangers_name(sandbox: Sandbox) -> None:
+    """A hint says what to set; --no-commit saves all the same, in the name that --actor gives."""
+    (sandbox.home / ".gitconfig").write_text("[user]\n\tuseConfigOnly = true\n")
+    answer = sandbox("add", "x", "--json")
+    assert (answer.status, "user.name" in answer.error["hint"]) == (7, True)
+    saved = sandbox("add", "x", "--no-commit", "--actor", "agent-1", "--json").json
+    assert (saved["pending"], saved["task"]["created_by"]) == (True, "agent-1")
+    names = {f"GIT_{who}_{what}": "x@y.z" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+    assert sandbox("add", "y", "--actor", "agent-1", **names).status == 0
+    assert sandbox.git("log", "-1", "--format=%an") == "x@y.z"
+    for read in READS:
+        assert sandbox(*(sandbox.task if arg == "ID" else arg for arg in read)).status == 0, read
+
+
+@pytest.mark.parametrize("home", ["", "/nowhere", "relative"])
+def test_a_home_is_not_needed(sandbox: Sandbox, home: str) -> None:
+    """Not set, not there or nonsense."""
+    sandbox.git("config", "user.name", "Ada")
+    sandbox.git("config", "user.email", "ada@example.invalid")
+    answer = sandbox("add", "x", "--json", HOME=home, without="" if home else "HOME")
+    assert (answer.status, answer.err) == (0, "")
+    assert not answer.json["pending"]
+    assert sandbox("prime", HOME=home, without="" if home else "HOME").status == 0
+
+
+def test_nothing_is_asked_and_nothing_waits_for_a_terminal(sandbox: Sandbox) -> None:
+    """With stdin closed or empty; a dumb terminal gets no colours."""
+    for stdin in (None, b""):
+        assert sandbox("restore", "--at", "HEAD~1", "--dry-run", stdin=stdin).status == 0
+        assert sandbox("edit", sandbox.task, stdin=stdin, EDITOR="").status == 2
+        assert sandbox("add", "-", stdin=stdin).status == 4
+        assert sandbox("batch", "-", stdin=stdin).status in (0, 4)
+        assert sandbox("done", sandbox.task, "--dry-run", stdin=stdin).status == 0
+        assert "\x1b" not in sandbox("list", stdin=stdin, TERM="dumb").out
+        assert "\x1b" not in sandbox("lst", stdin=stdin, TERM="dumb").err
+
+
+def test_an_unwritable_temporary_folder_is_no_obstacle(sandbox: Sandbox) -> None:
+    assert sandbox("add", "x", TMPDIR="/nowhere").status == 0
+    assert sandbox("apply", "-", stdin=(sandbox.folder / "backlog.json").read_bytes(), TMPDIR="/nowhere").status == 0
+
+
+@pytest.fixture
+def shell(sandbox: Sandbox) -> Callable[[str], Answer]:
+    def run(script: str) -> Answer:
+        env = {**sandbox.env, "PY": sys.executable}
+        script = 'taskkeep() { "$PY" -m taskkeep "$@"; }; set -o pipefail; ' + script
+        done = subprocess.run(["bash", "-c", script], cwd=sandbox.folder, env=env, capture_output=True, check=False)
+        return Answer(done)
+
+    return run
+
+
+def test_a_reader_whose_pipe_is_closed_ends_well(sandbox: Sandbox, shell: Callable[[str], Answer]) -> None:
+    """However much it had to say."""
+    lines = b"".join(b'{"op": "add", "title": "%s"}\n' % (b"x" * 400) for _ in range(800))
+    assert sandbox("batch", "-", stdin=lines).status == 0
+    for command in ("list --limit 0", "list --limit 0 --json", "log --limit 0", "list --limit 0 --format jsonl"):
+        answer = shell(f"taskkeep {command} | head -c 100")
+        assert (answer.status, answer.err, len(answer.out)) == (0, "", 100), command
+
+
+def test_huge_answers_are_bounded_and_say_what_is_left(sandbox: Sandbox) -> None:
+    lines = b"".join(b'{"op": "add", "title": "task %d"}\n' % number for number in range(998))
+    sandbox("batch", "-", stdin=lines)
+    for command, most in (("list", 50), ("search task", 50), ("ready", 10)):
+        answer = sandbox(*command.split(), "--json").json
+        assert (len(answer["tasks"]), answer["next"]) == (most, most)
+        assert answer["total"] >= 998
+        plain = sandbox(*command.split())
+        assert len(plain.out.splitlines()) == most
+        assert f"--offset {most}" in plain.err
+
+
+def test_a_writer_whose_pipe_is_closed_saves_all_the_same(sandbox: Sandbox, shell: Callable[[str], Answer]) -> None:
+    for number, redirection in enumerate((">&-", "| true", "<&- >&- 2>&-")):
+        answer = shell(f"taskkeep add 'closed {number}' {redirection}")
+        assert (answer.status, answer.err) == (0, "")
+    titles = {task["title"] for task in sandbox("list", "--json").json["tasks"]}
+    assert {"closed 0", "closed 1", "closed 2"} <= titles
