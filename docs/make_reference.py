@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from taskkeep import errors
 from taskkeep.store.config import KEYS
+from taskkeep.store.verify import CODES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -64,11 +65,20 @@ def configuration() -> str:
     return table(("key", "values", "default", "says", "used by"), rows)
 
 
+def findings() -> str:
+    rows = []
+    for code, (severity, with_base, what) in CODES.items():
+        said = severity if severity == with_base else f"{severity}, with `--base` {with_base}"
+        rows.append((f"[`{code}`](#{code})", said, what))
+    return table(("code", "severity", "finds"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "statuses": statuses,
     "codes": codes,
     "fields": fields,
     "configuration": configuration,
+    "findings": findings,
 }
 
 

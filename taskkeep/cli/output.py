@@ -168,7 +168,7 @@ class Output:
 
     def moment(self, moment: Moment) -> None:
         """Say what a WHEN was taken for, and from where the answer comes where that is not the log."""
-        self.notice(f"as of {point_words(moment.point)}")
+        self.notice(f"as of {point_words(moment.point, self.screen)}")
         self.warnings(moment.notes)
 
     # -- writers -------------------------------------------------------------------------
@@ -202,11 +202,11 @@ class Output:
     def _saved_lines(self, saved: Saved, said: str) -> None:
         screen = self.screen
         if screen is None:
-            self.rows(saved.tasks, ROW, _claims(saved))
+            self.rows(saved.tasks, ROW, _claims(saved, screen))
         else:
             mark = "✓" if saved.changed and not saved.dry_run else "·"
             self.text("".join(screen.saved_line(mark, task) + "\n" for task in saved.tasks))
-            self.text("".join(screen.dim(f"  {line}") + "\n" for line in _claims(saved)))
+            self.text("".join(screen.dim(f"  {line}") + "\n" for line in _claims(saved, screen)))
         if said and saved.changed and not saved.tasks:
             self.text(shown(said))
         if screen is not None and saved.commit:
@@ -327,13 +327,22 @@ class Output:
         return line + (f"  hint: {shown(finding['hint'])}\n" if finding.get("hint") else "")
 
 
-def point_words(point: Point) -> str:
+def _time(value: str, screen: Screen | None) -> str:
+    """A time, local on a terminal."""
+    if screen is None:
+        return value
+    from taskkeep.cli.screen import local
+
+    return local(value)
+
+
+def point_words(point: Point, screen: Screen | None) -> str:
     """A point in time for people: what it was taken for, and its event or commit."""
     words = [f"{point.kind} {point.name}"]
     if point.time is not None and point.name != point.time:
-        words.append(point.time)
+        words.append(_time(point.time, screen))
     if point.commit is not None and not point.commit.startswith(point.name):
-        words.append(f"commit {point.commit[:12]}")
+        words.append(f"commit {point.commit[:10]}")
     if point.event is not None and point.event != point.name:
         words.append(f"event {point.event[:8]}")
     return ", ".join(words)
@@ -346,11 +355,12 @@ def _claim(row: Mapping[str, Any]) -> str:
     return f"\tclaim {row['claim']}" if "claim" in row else ""
 
 
-def _claims(saved: Saved) -> list[str]:
+def _claims(saved: Saved, screen: Screen | None) -> list[str]:
     """What `claim` says beside each task: the number, and until when."""
     if saved.claim is None:
         return []
-    return [f"claim {saved.claim} until {task.get('claimed_until', '-')}" for task in saved.tasks]
+    ends = [task.get("claimed_until", "-") for task in saved.tasks]
+    return [f"claim {saved.claim} until {_time(end, screen)}" for end in ends]
 
 
 def field_names(values: Iterable[str]) -> tuple[str, ...]:

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 ANNOTATIONS = 10  # GitHub shows no more of a level for one step
 SUMMARY_BYTES = 1_000_000  # GitHub refuses a summary of more than 1 MiB
 ROWS = 200  # of each table of a summary
-_HOME = "https://github.com/taskkeep/taskkeep/blob/main/docs/verify.md"
 
 
 # -- GitHub ------------------------------------------------------------------------------------
@@ -75,7 +74,7 @@ def sarif(verdict: Verdict) -> dict[str, Any]:
     prefix = verdict.checked.get("prefix", "")
     codes = sorted({finding["code"] for finding in verdict.findings})
     rules = [
-        {"id": code, "shortDescription": {"text": CODES[code][2] if code in CODES else code}, "helpUri": _HOME}
+        {"id": code, "name": code, "shortDescription": {"text": CODES[code][2]}, "help": {"text": CODES[code][2]}}
         for code in codes
     ]
     results = []
@@ -96,7 +95,7 @@ def sarif(verdict: Verdict) -> dict[str, Any]:
             }
         ]
         results.append(result)
-    driver = {"name": "taskkeep", "version": __version__, "informationUri": _HOME, "rules": rules}
+    driver = {"name": "taskkeep", "version": __version__, "rules": rules}
     return {
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

@@ -72,6 +72,33 @@ def test_one_line_that_fails_leaves_nothing_written(cli: Cli, last: bytes, code:
     assert (cli.bytes, commits(cli)) == before
 
 
+def test_a_line_that_names_a_deleted_task_says_so(cli: Cli) -> None:
+    gone = cli.add("gone")
+    cli("delete", gone, "--why", "done with")
+    result = cli("batch", "-", "--json", stdin=json.dumps({"op": "note", "id": gone.lower(), "text": "x"}).encode())
+    assert (result.status, result.error["code"]) == (3, "task_not_found")
+    assert result.error["message"].startswith(f"line 1: {gone} was deleted at ")
+    assert result.error["details"]["deleted"]["why"] == "done with"
+
+
+def test_a_line_with_an_old_etag_is_told_the_task_as_it_is_and_what_differs(cli: Cli) -> None:
+    task_id = cli.add("one")
+    old = cli.task(task_id)["etag"]
+    cli("start", task_id)
+    now = cli.task(task_id)
+    before = cli.bytes
+    plan = [
+        {"op": "add", "title": "not written"},
+        {"op": "done", "id": task_id, "if_match": now["etag"]},
+        {"op": "note", "id": task_id, "text": "x", "if_match": old},
+    ]
+    result = cli("batch", "-", "--json", stdin="\n".join(map(json.dumps, plan)).encode())
+    details = result.error["details"]
+    assert (result.status, result.error["code"], details["line"], details["task"]) == (5, "stale_etag", 3, now)
+    assert details["differs"]["status"] == {"from": "todo", "to": "in_progress"}
+    assert cli.bytes == before
+
+
 def test_a_dry_run_says_what_would_be(cli: Cli) -> None:
     before = cli.bytes
     answer = cli("batch", "-", "--json", "--dry-run", stdin=PLAN).json

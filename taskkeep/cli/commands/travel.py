@@ -91,7 +91,7 @@ def _can_ask(call: Call) -> bool:
 def _confirmed(call: Call, saved: Saved) -> bool:
     assert saved.difference is not None
     if saved.at is not None:
-        call.output.notice(f"as of {point_words(saved.at)}")
+        call.output.notice(f"as of {point_words(saved.at, call.output.screen)}")
     call.output.warnings(saved.warnings)
     call.output.text(difference_lines(saved.difference, call.output.screen))
     return bool(typer.confirm(f"Restore: {_counted(saved)}?", err=True))
@@ -114,7 +114,7 @@ def _show(call: Call, saved: Saved) -> None:
         call.output.json(answer)
         return
     if saved.at is not None:
-        call.output.notice(f"as of {point_words(saved.at)}")
+        call.output.notice(f"as of {point_words(saved.at, call.output.screen)}")
     if saved.difference is not None:
         call.output.text(difference_lines(saved.difference, call.output.screen))
     call.output.saved(saved._replace(tasks=[]), said=_counted(saved))
@@ -164,7 +164,7 @@ def _list(call: Call, _: str) -> None:
 def _row(call: Call, row: Any) -> str:
     if call.output.screen is not None:
         return f"{call.output.screen.backup(row)}\n"
-    count = "damaged" if row["damaged"] else f"{row['tasks']} tasks"
+    count = "damaged" if row["damaged"] else f"{row['tasks']} task{'' if row['tasks'] == 1 else 's'}"
     reason = row["problem"] if row["damaged"] else row["reason"]
     name = row["name"].partition(".")[0]
     return "\t".join((name, row["time"], count, str(row["size"]), shown(reason))) + "\n"

@@ -6,7 +6,7 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import BacklogNotFound, Usage
+from taskkeep.errors import BacklogNotFound, Outside
 from taskkeep.store.files import FileId
 from taskkeep.store.git import Repository, repository_of
 from taskkeep.store.layout import Root
@@ -95,7 +95,7 @@ def _every(folder: str, asked: Asked) -> Verdict:
     """All backlogs that the folder, the index or one of the commits has; the findings' files are from the top."""
     repository = repository_of(folder)
     if repository is None:
-        raise Usage("--all looks for backlogs in a git repository, and there is none here")
+        raise Outside("--all looks for backlogs in a git repository, and there is none here")
     prefixes = set() if repository.bare else set(roots_here(repository))
     for commit in _commits(repository, asked):
         prefixes |= set(roots_in(repository, commit))
