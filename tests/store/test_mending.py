@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -368,3 +369,56 @@ def test_a_clone_reads_through_a_committed_damage(kit: Any) -> None:
     assert kit.project.status()["pending"]
     kit.project.recover()
     kit.assert_sound()
+
+
+# -- killed on the way ---------------------------------------------------------------------
+
+
+def copies(kit: Any, scratch: Path, run_and_die: Any, code: str) -> Any:
+    """A copy for each step before which the process is killed, and at the end one that came through."""
+    step, died = 1, True
+    while died:
+        copy = type(kit)(scratch / f"copy{step}")
+        shutil.copytree(kit.folder, copy.folder, symlinks=True)
+        died = run_and_die(copy, step, code)
+        yield copy
+        shutil.rmtree(copy.folder)
+        step += 1
+    assert step > 5
+
+
+def test_a_pruning_that_is_killed_loses_nothing_that_was_to_be_kept(kit: Any, scratch: Path, run_and_die: Any) -> None:
+    """Each snapshot is there once, as it was or compressed; what goes may be there still until the next."""
+    for title in ("third", "fourth"):
+        kit.project.add(title)
+    ancient, old = age(kit, 40, 0), age(kit, 3, 1)
+    data = old.read_bytes()
+    for copy in copies(kit, scratch, run_and_die, "project.prune_backups()"):
+        for again in range(2):
+            found = sorted(path.name for path in (copy.local / "backups").iterdir())
+            mine = [name for name in found if name.startswith(old.stem)]
+            assert mine
+            for name in mine:
+                path = copy.local / "backups" / name
+                assert (gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()) == data
+            assert len(set(found) - {ancient.name, *mine}) == 2
+            copy.project.add(f"after {again}")
+            (copy.local / "backups" / sorted(path.name for path in (copy.local / "backups").iterdir())[-1]).unlink()
+            copy.project.prune_backups()
+        assert not (copy.local / "backups" / ancient.name).exists()
+        assert not (copy.local / "backups" / old.name).exists()
+        copy.assert_sound()
+
+
+def test_a_mending_that_is_killed_is_mended_by_the_next(kit: Any, scratch: Path, run_and_die: Any) -> None:
+    """The damaged are kept aside, whatever was done of it."""
+    files, data = kit.log_files(), snapshot(kit).read_bytes()
+    flip(log_file(kit, 1))
+    cut(snapshot(kit))
+    for copy in copies(kit, scratch, run_and_die, "project.doctor(fix=True)"):
+        copy.project.doctor(fix=True)
+        assert copy.log_files() == files
+        assert snapshot(copy).read_bytes() == data
+        assert len(list((copy.local / "damaged").iterdir())) == 1
+        copy.project.add("after")
+        copy.assert_sound()
