@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import BacklogUnreadable, BackupDamaged, HandEdit, LogDamaged
-from taskkeep.store import backups
+from taskkeep.errors import BacklogUnreadable, BackupDamaged, DiskFault, HandEdit, LogDamaged
+from taskkeep.store import backups, files
 
 
 def forget(kit: Any) -> None:
@@ -251,6 +251,20 @@ def test_a_damaged_backup_that_nobody_else_has_is_refused(kit: Any) -> None:
         kit.project.restore(at=strange.name)
     assert [row["damaged"] for row in kit.project.backups()] == [False, False, True]
     assert any("nothing has what it held" in done for done in kit.project.doctor(fix=True).checked["fixed"])
+
+
+def test_a_backup_that_the_disk_does_not_give_is_no_damaged_one(kit: Any, monkeypatch: Any) -> None:
+    """It may be whole: the disk is named."""
+
+    def refuse(path: str, **more: Any) -> Any:
+        if "backlog_" in path:
+            raise DiskFault("cannot read it")
+        return files.read(path, **more)
+
+    monkeypatch.setattr(backups, "read", refuse)
+    with pytest.raises(DiskFault):
+        kit.project.restore(at=snapshot(kit).name)
+    assert [row["problem"] for row in kit.project.backups()] == ["cannot read it"] * 2
 
 
 def test_equal_content_is_kept_once(kit: Any) -> None:
