@@ -114,7 +114,10 @@ class Judgement:
             own = Findings()
             judged = self.judge_head(self.tree(head, "HEAD"), own)
             walk(self, head, judged, self.findings)
-            self.findings.list += own.list
+            said = {(one["code"], one["task_id"], one["file"], one["line"]) for one in self.findings.list}
+            for one in own.list:
+                if (one["code"], one["task_id"], one["file"], one["line"]) not in said:
+                    self.findings.list.append(one)
         elif asked.staged:
             judged = self._run_staged()
         elif asked.base is not None:
