@@ -45,9 +45,9 @@ def row(what: str, size: int) -> str:
 
 def mcp_tools() -> int:
     """The bytes of what a client of `taskkeep mcp` is told of its tools; needs the extra."""
-    from taskkeep.mcp.server import TOOLS, _described
+    from taskkeep.mcp.server import TOOLS, described
 
-    told = [_described(tool).model_dump(by_alias=True, exclude_none=True, mode="json") for tool in TOOLS.values()]
+    told = [described(tool).model_dump(by_alias=True, exclude_none=True, mode="json") for tool in TOOLS.values()]
     return len(json.dumps({"tools": told}, separators=(",", ":")).encode())
 
 
