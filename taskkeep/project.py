@@ -377,6 +377,7 @@ class Project:
             "pending": os.path.exists(self.root.pending),
             "interrupted": os.path.exists(self.root.journal),
             "hand_edit": is_hand_edited(self.root, backlog),
+            "conflicts": len(self.conflicts()),
         }
 
     def prime(self, *, ready: int = 3, recent: int = 5) -> Primer:

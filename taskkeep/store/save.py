@@ -60,6 +60,9 @@ _HAND_EDIT_HINT = (
     "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
     "'taskkeep restore' brings a saved state back."
 )
+_OPEN_MERGE_HINT = (
+    "'taskkeep conflicts' shows both values, 'taskkeep resolve' settles them; then finish it, or give it up, with git."
+)
 
 
 class Options:
@@ -607,6 +610,10 @@ class Writer:
         assert self.repository is not None
         try:
             refuse_obstacles(self.repository)
+        except RepositoryBusy as error:
+            if unmerged(self.repository, [BACKLOG, ARCHIVE]):
+                raise RepositoryBusy(error.message, hint=_OPEN_MERGE_HINT) from None
+            raise
         except Outside:
             if self.commits():
                 raise  # without a commit nobody needs to be named
@@ -630,7 +637,7 @@ class Writer:
         )
         try:
             if unmerged(self.repository, [BACKLOG, ARCHIVE]):
-                raise RepositoryBusy("backlog.json is unmerged", hint="Resolve the merge with git first.")
+                raise RepositoryBusy("a merge left conflicts in the backlog", hint=_OPEN_MERGE_HINT)
             return commit if commit.prepare() else None
         except BaseException:
             commit.discard()

@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 import taskkeep
+from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
 from taskkeep.store import driver
+from taskkeep.store.citations import citations
+from taskkeep.store.git import repository_of
 
 
 def edit(kit: Any, name: str, **fields: Any) -> None:
@@ -751,3 +754,21 @@ def test_a_change_picked_twice_leaves_no_markers(kit: Any) -> None:
 
     assert "changed again" in kit.titles()
     assert kit.project.verify().ok
+
+
+def test_doctor_names_what_cites_a_renumbered_task(kit: Any) -> None:
+    """In texts and in the user's own commit messages; those of saves are clear by their events."""
+    first = kit.project.backlog().tasks[kit.id_of("first")]
+    younger = {**kit.project.backlog().tasks[kit.id_of("second")], "aliases": [first["id"]]}
+    backlog = Backlog({younger["id"]: {**younger, "description": f"after {first['id']}, not {first['id']}9"}})
+    kit.git("commit", "-q", "--allow-empty", "-m", f"Mends {first['id']}")
+    backlog = backlog.replacing(first)
+
+    told = citations(backlog, repository_of(str(kit.folder)))
+
+    assert [words.partition(" names ")[0].partition(" (")[0] for words in told] == [
+        f"{younger['id']}: description",
+        f"commit {kit.head()[:7]}",
+    ]
+    assert all(f"{first['id']}: that task, or {younger['id']}" in words for words in told)
+    assert citations(backlog.without(younger["id"]), repository_of(str(kit.folder))) == []
