@@ -200,7 +200,9 @@ class Judgement:
             return Judged(Tree(staged.label, self.shared, {}, {}), self.findings)
         self.shared.load([staged, *([old] if old is not None else [])])
         judged = self.judge_head(staged)
-        if old is not None:
+        if old is not None and old.exists and not staged.exists:
+            self._gone(old, self.findings)
+        elif old is not None:
             between.compare(old, judged, self.findings)
         self.checked["commit"] = head
         self.checked["index"] = (
