@@ -205,12 +205,14 @@ def age(task: Mapping[str, Any]) -> tuple[str, str]:
 
 def derived_id(uid: str, is_taken: Callable[[str], bool]) -> str:
     """The id that a task of *uid* gets when an elder one has its own, the same in every clone."""
-    for attempt in range(1 << 20):
-        digest = sha256(f"{uid}/{attempt}".encode()).digest()
-        found = "T" + "".join(ALPHABET[byte & 31] for byte in digest[:RENUMBERED_LENGTH])
-        if not is_taken(found):
-            return found
-    raise AssertionError("no id is free")
+    attempt = 0
+    while is_taken(found := _drawn(f"{uid}/{attempt}")):
+        attempt += 1
+    return found
+
+
+def _drawn(text: str) -> str:
+    return "T" + "".join(ALPHABET[byte & 31] for byte in sha256(text.encode()).digest()[:RENUMBERED_LENGTH])
 
 
 def _renumbered(task: Task, moved: Mapping[str, str], *, aliases: bool) -> Task:
