@@ -9,7 +9,7 @@ from taskkeep.backlog.events import diff
 from taskkeep.backlog.task import is_finished
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.layout import AUDIT, CONFIG
-from taskkeep.store.verify.checks import ADOPT, FROM_GIT, LOST, is_older, named
+from taskkeep.store.verify.checks import ADOPT, FROM_GIT, is_older, lost_hint, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -81,7 +81,7 @@ def _lost(old: Tree, new: Tree, task: Task, findings: Findings) -> None:
         task_id=task["id"],
         file=file,
         line=line,
-        hint=LOST,
+        hint=lost_hint(task["id"]),
     )
 
 
