@@ -899,7 +899,8 @@ class Project:
         from taskkeep.backlog.times import seconds_of
         from taskkeep.store.config import load_config
 
-        age = seconds_of(older_than or load_config(self.root)["archive.older_than"], field="older_than")
+        asked = load_config(self.root)["archive.older_than"] if older_than is None else older_than
+        age = seconds_of(asked, field="older_than")
         outcome = self._save(
             "archive", age, lambda b, c: archive_tasks(b, older_than=age, now=c.now), options, source="archive"
         )
