@@ -429,11 +429,13 @@ class _Reconciliation:
 
     def run(self) -> tuple[list[dict[str, Any]], list[str]]:
         belongs = self.replay.archived()
-        for uid in sorted({*self.expected, *self.found}):
+        # A task that one side deleted last is in neither, and is a choice all the same.
+        for uid in sorted({*self.expected, *self.found, *(uid for uid, field in self.open if field is None)}):
             task, wanted = self.found.get(uid), self.expected.get(uid)
-            shown = str((task or wanted or {}).get("id", uid))
             if (uid, None) in self.open:
                 wanted = self.open[uid, None][0]
+            shown = str((task or wanted or {}).get("id", uid))
+            if (uid, None) in self.open:
                 choice = {"uid": uid, "task_id": shown, "field": None, "to": task}
                 self.settled.append({**choice, "joined": True} if uid in self.by_rule else choice)
             elif task is None or wanted is None:

@@ -1,0 +1,373 @@
+"""What a file shows where branches met is allowed by their logs, is a choice to be recorded, or is nobody's change."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from branches import Branch, by_uid
+
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.merge import merge
+from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
+
+ADD = [("add", "T0001", "one"), ("add", "T0002", "two"), ("add", "T0003", "three")]
+OTHER_TIME = "2030-01-01T00:00:00.000000Z"
+
+
+def update(**fields: Any) -> list[Any]:
+    return [("update", "T0001", fields)]
+
+
+class Meeting:
+    """Two branches of one past, and the file in which they met."""
+
+    def __init__(self, base: list[Any], left: list[Any], right: list[Any]) -> None:
+        root = Branch().do(*base)
+        self.one, self.other = root.fork().do(*left), root.fork().do(*right)
+        self.file = merge(root.backlog, self.one.backlog, self.other.backlog)[0]
+        self.replay = Replay(causal_order([*self.one.events, *self.other.events]))
+
+    def judged(self, file: Backlog | None = None, **fields: Any) -> tuple[dict[str, Any], list[str]]:
+        """The choices by field, those that a rule made marked so, of a file in which T0001 has these fields."""
+        file = file or self.file
+        if fields:
+            task = {name: value for name, value in {**file.tasks["T0001"], **fields}.items() if value is not None}
+            file = Backlog({**file.tasks, "T0001": task}, file.archived)
+        settled, wrong = reconcile(self.replay, file.tasks, file.archived)
+        kinds = {one["field"]: "rule" if one.get("joined") else one["to"] for one in settled}
+        kinds.pop("updated_at", None)
+        return kinds, wrong
+
+
+def test_branches_that_touched_different_tasks_leave_nothing_to_choose() -> None:
+    meeting = Meeting([ADD], [update(title="a")], [[("update", "T0002", {"title": "b"})]])
+
+    assert meeting.judged() == ({}, [])
+
+
+def test_either_side_of_a_field_is_a_choice_and_a_third_value_is_nobodys() -> None:
+    meeting = Meeting([ADD], [update(title="a", priority="low")], [update(title="b", priority="low")])
+
+    assert meeting.judged(title="a") == ({"title": "a"}, [])
+    assert meeting.judged(title="b") == ({"title": "b"}, [])
+    assert meeting.judged(title="one")[1] == meeting.judged(title="c")[1] == ["T0001: title"]
+    assert meeting.judged(title="a", priority="high")[1] == ["T0001: priority"]
+    assert meeting.judged(title="a", role="x")[1] == ["T0001: role"]
+
+
+def test_a_task_that_no_branch_deleted_must_be_there_and_one_that_none_made_must_not() -> None:
+    meeting = Meeting([ADD], [update(title="a")], [update(role="b")])
+    stranger = {**meeting.file.tasks["T0002"], "id": "T0009", "uid": "f" * 32}
+
+    assert meeting.judged(meeting.file.without("T0002"))[1] == ["T0002 is missing"]
+    assert meeting.judged(meeting.file.replacing(stranger))[1] == ["T0009 is not in the log"]
+
+
+@pytest.mark.parametrize("deleted_first", [False, True])
+def test_a_task_that_one_side_deleted_and_the_other_changed_is_kept_or_gone(deleted_first: bool) -> None:
+    """Whichever was later. Kept, it is as the side has it that kept it."""
+    edit, deletion = update(title="a"), [("delete", "T0001", None)]
+    sides = ([deletion], [edit]) if deleted_first else ([edit], [deletion])
+    meeting = Meeting([ADD], *sides)
+    kept = (meeting.other if deleted_first else meeting.one).backlog
+
+    assert meeting.judged(kept) == ({None: kept.tasks["T0001"]}, [])
+    assert meeting.judged(kept.without("T0001")) == ({None: None}, [])
+    assert meeting.judged(kept, title="c")[1] == ["T0001: title"]
+
+
+def test_the_archive_holds_what_the_log_says() -> None:
+    """An edit beside an archiving brings the task back; a choice made in the archive says that it stays there."""
+    moved = Meeting([ADD], [[("archive", "T0002", None)]], [update(title="a")])
+    assert moved.judged() == ({}, [])
+    back = moved.file.replacing(moved.file.archived["T0002"])
+    assert moved.judged(back)[1] == ["T0002: brought back from the archive"]
+    assert moved.judged(moved.file.archiving("T0003"))[1] == ["T0003: archived"]
+    away = [("archive", "T0001", None)]
+    both = Meeting([ADD], [update(title="a"), away], [update(title="b"), away])
+    assert both.judged() == ({"title": "a", "archived": "rule"}, [])
+
+
+def test_a_time_of_change_is_one_of_the_sides() -> None:
+    meeting = Meeting([ADD], [update(title="a")], [update(role="b")])
+    sides = [branch.backlog.tasks["T0001"]["updated_at"] for branch in (meeting.one, meeting.other)]
+
+    for time in sides:
+        assert meeting.judged(updated_at=time) == ({}, [])
+    assert meeting.judged(updated_at=OTHER_TIME)[1] == ["T0001: updated_at"]
+
+
+def test_lists_hold_what_each_side_added_and_nothing_that_one_took_out() -> None:
+    """Where one took an entry out and the other put it in anew, either is right."""
+    base = [[*ADD], update(labels=["ci"])]
+    meeting = Meeting(base, [update(labels=["ci", "ui"])], [update(labels=["api", "ci"])])
+
+    assert meeting.judged(labels=["api", "ci", "ui"]) == ({}, [])
+    for labels in (["ci"], ["ci", "ui"], ["api", "ui"], ["api", "ci", "ui", "x"], None):
+        assert meeting.judged(labels=labels)[1] == ["T0001: labels"]
+    anew = Meeting(base, [update(labels=["ui"])], [update(labels=[]), update(labels=["ci"])])
+    for labels in (["ui"], ["ci", "ui"]):
+        assert anew.judged(labels=labels) == ({"labels": "rule"}, [])
+    assert anew.judged(labels=["ci"])[1] == ["T0001: labels"]
+    criteria = Meeting([ADD], [[("accept", "T0001", "one")]], [[("accept", "T0001", "two")]])
+    assert criteria.judged() == ({"acceptance_criteria": "rule"}, [])
+    assert criteria.judged(acceptance_criteria=[{"text": "x", "done": False}])[1] == ["T0001: acceptance_criteria"]
+    alone = Meeting([ADD], [[("note", "T0001", "n")]], [update(title="b")])
+    assert alone.judged() == ({}, [])
+    assert alone.judged(notes=None)[1] == ["T0001: notes"]
+
+
+def test_metadata_is_judged_key_by_key() -> None:
+    def meta(**keys: Any) -> list[Any]:
+        return [("metadata", "T0001", keys)]
+
+    meeting = Meeting([ADD, meta(x=1, y=1)], [meta(x=True)], [meta(x="a", y=None)])
+
+    assert meeting.judged(metadata={"x": True})[0] == {"metadata": {"x": True}}
+    assert meeting.judged(metadata={"x": "a"}) == ({"metadata": {"x": "a"}}, [])
+    for wrong in ({"x": 1}, {"x": "a", "y": 1}, {"x": "a", "z": 1}, {}):
+        assert meeting.judged(metadata=wrong)[1] == ["T0001: metadata"]
+    alone = Meeting([ADD, meta(x=1)], [meta(x=2)], [update(title="b")])
+    assert alone.judged() == ({}, [])
+    assert alone.judged(metadata={"x": 1})[1] == ["T0001: metadata"]
+
+
+def test_a_status_is_chosen_with_the_times_and_the_claim_of_its_side() -> None:
+    meeting = Meeting([ADD], [update(status="done")], [[("claim", "T0001", "bob")], update(status="in_progress")])
+    theirs = meeting.other.backlog.tasks["T0001"]
+    names = ("status", "started_at", "completed_at", "claimed_by", "claimed_until")
+
+    assert meeting.judged()[1] == []
+    assert meeting.judged()[0]["status"] == "done"
+    kinds, wrong = meeting.judged(**{name: theirs.get(name) for name in names})
+    assert (kinds["status"], wrong) == ("in_progress", [])
+    assert meeting.judged(started_at=OTHER_TIME)[1] == ["T0001: started_at"]
+    assert meeting.judged(claimed_by="eve", claimed_until=OTHER_TIME)[1] == [
+        "T0001: claimed_by",
+        "T0001: claimed_until",
+    ]
+
+
+def test_a_claim_that_a_finished_task_lost_is_no_choice() -> None:
+    """The claim of one side ends where the other finished the task."""
+    meeting = Meeting([ADD], [update(status="done")], [[("claim", "T0001", "bob")]])
+
+    assert "claimed_by" not in meeting.file.tasks["T0001"]
+    assert meeting.judged()[1] == []
+    assert "claimed_by" not in {name for name, kind in meeting.judged()[0].items() if kind != "rule"}
+
+
+def test_an_id_drawn_twice_is_given_anew_by_rule() -> None:
+    """The younger task has its old id as an alias; under any other id it is nobody's change."""
+    meeting = Meeting(
+        [ADD],
+        [[("add", "T0005", "elder")]],
+        [[("add", "T0005", "younger")], [("add", "T0006", "x")], [("link", "T0006", "T0005")]],
+    )
+    [younger] = [task for task in meeting.file.tasks.values() if task["title"] == "younger"]
+
+    assert meeting.judged() == ({"id": "rule", "aliases": "rule", "depends_on": "rule"}, [])
+    bare = {name: value for name, value in younger.items() if name != "aliases"}
+    assert meeting.judged(meeting.file.replacing(bare))[1][0] == f"{younger['id']}: id"
+    strange = {**younger, "aliases": ["T0005", "T0077"]}
+    assert meeting.judged(meeting.file.replacing(strange))[1] == [f"{younger['id']}: aliases"]
+    renamed = {**meeting.file.tasks["T0001"], "id": "T0088"}
+    assert meeting.judged(meeting.file.without("T0001").replacing(renamed))[1] == ["T0088: id"]
+
+
+@pytest.mark.parametrize("field", ["depends_on", "parent"])
+def test_a_link_is_left_out_only_where_it_would_lead_nowhere_or_round(field: str) -> None:
+    """By choice, since somebody has to look."""
+
+    def link(one: str, other: str) -> list[Any]:
+        return [("link", one, other)] if field == "depends_on" else [("update", one, {"parent": other})]
+
+    def without(file: Backlog, task_id: str) -> Backlog:
+        return file.replacing({name: value for name, value in file.tasks[task_id].items() if name != field})
+
+    nowhere = Meeting([ADD], [[("delete", "T0002", None)]], [link("T0001", "T0002")])
+    assert nowhere.judged()[1] == []
+    assert field in nowhere.judged()[0]
+    around = Meeting([ADD], [link("T0001", "T0002"), link("T0002", "T0003")], [link("T0003", "T0001")])
+    assert field not in around.file.tasks["T0003"]
+    assert around.judged()[1] == []
+    assert field in around.judged()[0]
+    sound = Meeting([ADD], [link("T0001", "T0002")], [update(title="b")])
+    assert sound.judged() == ({}, [])
+    assert sound.judged(without(sound.file, "T0001"))[1] == [f"T0001: {field}"]
+    assert sound.judged(**{field: ["T0003"] if field == "depends_on" else "T0003"})[1] == [f"T0001: {field}"]
+
+
+def test_a_parent_that_both_set_is_a_choice_and_follows_a_new_id() -> None:
+    meeting = Meeting([ADD], [update(parent="T0002")], [update(parent="T0003")])
+
+    assert meeting.judged(parent="T0003") == ({"parent": "T0003"}, [])
+    assert meeting.judged(parent=None)[1] == ["T0001: parent"]
+    child = [[("add", "T0005", "younger")], update(parent="T0005")]
+    renamed = Meeting([ADD], [[("add", "T0005", "elder")]], child)
+    assert renamed.file.tasks["T0001"]["parent"] != "T0005"
+    assert renamed.judged()[1] == []
+    assert renamed.judged()[0]["parent"] == "rule"
+
+
+def test_a_link_that_would_close_a_circle_by_any_way_may_be_left_out() -> None:
+    """However the ways between cross."""
+    add = [("add", f"T000{number}", "x") for number in range(1, 5)]
+    base = [add, [("link", "T0002", "T0003"), ("link", "T0002", "T0004"), ("link", "T0004", "T0003")]]
+    meeting = Meeting(base, [[("link", "T0003", "T0001")]], [[("link", "T0001", "T0002")]])
+
+    assert "depends_on" not in meeting.file.tasks["T0001"]
+    assert meeting.judged()[1] == []
+
+
+def test_each_head_has_its_side_of_what_is_open() -> None:
+    """After an earlier meeting too."""
+    root = Branch().do(ADD)
+    one, other = root.fork().do(update(title="a")), root.fork().do(update(role="b"))
+    one.join(other, merge(root.backlog, one.backlog, other.backlog)[0])
+    left, right = one.fork().do(update(status="done")), one.fork().do(update(status="review"))
+
+    sides = Replay(causal_order([*left.events, *right.events])).sides()
+
+    assert sorted(map(str, sides)) == sorted(str(by_uid(side.backlog)) for side in (left, right))
+
+
+def test_a_time_of_change_that_is_not_that_of_the_event_is_the_one_it_says() -> None:
+    root = Branch().do(ADD)
+    task = {**root.backlog.tasks["T0001"], "title": "a", "updated_at": OTHER_TIME}
+    root.save(root.backlog.replacing(task), "2029-01-01T00:00:00.000000Z", 10**6)
+
+    assert root.replayed()[0] == by_uid(root.backlog)
+
+
+# -- choices that were recorded ------------------------------------------------------------------
+
+AWAY = [("archive", "T0001", None)]
+TICKED, PLAIN = ({"text": "one", "done": done} for done in (True, False))
+
+
+@pytest.mark.parametrize(
+    ("base", "left", "right", "files"),
+    [
+        ([], [update(title="a")], [update(title="b")], [{"title": "a"}, {"title": "b"}]),
+        ([update(role="x")], [update(role=None)], [update(role="b")], [{"role": None}, {"role": "b"}]),
+        (
+            [update(labels=["ci"])],
+            [update(labels=["ui"])],
+            [update(labels=[]), update(labels=["ci"])],
+            [{"labels": ["ui"]}, {"labels": ["ci", "ui"]}],
+        ),
+        (
+            [[("metadata", "T0001", {"x": 1, "y": 1})]],
+            [[("metadata", "T0001", {"x": True})]],
+            [[("metadata", "T0001", {"x": None})]],
+            [{"metadata": {"x": True, "y": 1}}, {"metadata": {"y": 1}}],
+        ),
+        (
+            [[("accept", "T0001", "one")]],
+            [[("check", "T0001", 1)]],
+            [[("accept", "T0001", "two")]],
+            [{"acceptance_criteria": [TICKED, {"text": "two", "done": False}]}],
+        ),
+        ([], [update(parent="T0002")], [update(parent="T0003")], [{"parent": "T0002"}, {"parent": "T0003"}]),
+        ([], [update(title="a"), AWAY], [update(title="b"), AWAY], [None]),
+        ([], [update(title="a")], [[("delete", "T0001", None)]], [None, "gone"]),
+        ([], [[("delete", "T0001", None)]], [update(title="a")], ["kept", None]),
+        ([], [AWAY], [[("delete", "T0001", None)]], [None]),
+    ],
+)
+def test_what_was_chosen_and_recorded_is_what_the_log_tells_from_then_on(
+    base: Any, left: Any, right: Any, files: list[Any]
+) -> None:
+    """Nothing is left open, and later changes go on from there."""
+    for fields in files:
+        meeting = Meeting([ADD, *base], left, right)
+        file = meeting.file
+        if fields == "gone":
+            file = file.without("T0001")
+        elif fields == "kept":
+            file = meeting.other.backlog
+        elif fields:
+            task = {name: value for name, value in {**file.tasks["T0001"], **fields}.items() if value is not None}
+            file = file.replacing(task)
+
+        assert meeting.one.join(meeting.other, file) == []
+        meeting.one.do([("update", "T0002", {"title": "later"})])
+
+        assert meeting.one.replayed() == (by_uid(meeting.one.backlog), {one["uid"] for one in file.archived.values()})
+        assert Replay(causal_order(meeting.one.events)).choices() == []
+
+
+# -- logs with gaps ------------------------------------------------------------------------------
+
+
+def test_what_is_missing_from_a_log_is_named_and_the_rest_still_told() -> None:
+    """Changes and moves of a task whose creation is not there give no task; one that was picked alone is taken."""
+    root = Branch().do(
+        [("add", "T0001", "one")], update(title="two"), [("archive", "T0001", None)], [("add", "T0002", "x")]
+    )
+    cut = Replay(root.events[1:])
+
+    assert [prev for _, prev in cut.missing] == [root.events[0]["hash"]]
+    assert [task["id"] for task in cut.tasks().values()] == ["T0002"]
+    assert cut.archived() == set()
+    assert cut.choices() == []
+    gone = Branch().do([("add", "T0001", "one")], [("delete", "T0001", None)])
+    assert Replay(gone.events[1:]).tasks() == {}
+
+
+def test_a_picked_change_takes_the_place_of_what_it_was_made_upon() -> None:
+    """Not of what others had set by then: that stays open beside it."""
+    root = Branch().do([ADD[0]], update(title="a", labels=["ci"]))
+    side = root.fork().do(
+        update(priority="low"), [("update", "T0001", {"title": "b", "labels": []}), ("metadata", "T0001", {"x": 1})]
+    )
+    picked = side.events[-1]
+    ours = root.fork().do(update(assignee="ours"))
+
+    found = Replay(causal_order([*ours.events, picked]))
+    [task] = found.tasks().values()
+
+    assert (task["title"], task.get("labels"), task["metadata"]) == ("b", None, {"x": 1})
+    assert (task["assignee"], task["priority"]) == ("ours", "medium")
+    assert [choice.field for choice in found.choices()] == []
+    changed = Replay(causal_order([*root.fork().do(update(title="c")).events, picked]))
+    assert [choice.field for choice in changed.choices()] == ["title"]
+
+
+def test_a_task_made_again_starts_anew_but_for_what_its_maker_had_not_seen() -> None:
+    """An edit beside the deletion and the new making is open against it, field by field, item by item, key by key."""
+    root = Branch().do([ADD[0]], update(title="a", labels=["ci"]), [("metadata", "T0001", {"x": 1})])
+    task = root.backlog.tasks["T0001"]
+    one = root.fork().do(
+        update(description="x", labels=["ui"]), [("metadata", "T0001", {"y": 1})], [("delete", "T0001", None)]
+    )
+    one.save(one.backlog.replacing({**task, "title": "again", "updated_at": OTHER_TIME}), OTHER_TIME, 10**6)
+    assert by_uid(one.backlog) == one.replayed()[0]
+    beside = root.fork().do(update(title="beside", labels=["api", "ci"]), [("metadata", "T0001", {"x": 2})])
+
+    replay = Replay(causal_order([*one.events, *beside.events]))
+
+    open_fields = {choice.field: choice.values for choice in replay.choices()}
+    assert set(open_fields["title"]) == {"again", "beside"}
+    assert "description" not in open_fields
+    must, may = replay.bounds(task["uid"], "labels") or (set(), set())
+    assert (must, may) == ({"ci"}, {"ci", "api"})
+    assert replay.keys(task["uid"])["x"] in ([[1], [2]], [[2], [1]])
+    assert replay.keys(task["uid"]).get("y", [[]]) == [[]]
+
+
+def test_the_order_of_events_is_that_of_their_making_whatever_their_clocks_said() -> None:
+    """Each once; among free ones the earlier; the heads are those that none follows."""
+    root = Branch().do(ADD)
+    one, other = root.fork().do(update(title="a")), root.fork().do(update(title="b"))
+    early = {**other.events[-1], "timestamp": "2000-01-01T00:00:00.000000Z"}
+    events = [*one.events, early, *root.events]
+
+    ordered = causal_order(events)
+
+    assert [event["hash"] for event in ordered] == [event["hash"] for event in (*root.events, early, one.events[-1])]
+    assert heads(ordered) == [early["hash"], one.events[-1]["hash"]]
+    assert causal_order([]) == heads([]) == []
+    assert causal_order(events[::-1]) == ordered
