@@ -341,7 +341,13 @@ class Project:
         """Return tasks by id or alias, archived ones too. Raises TaskNotFound, TaskNotThen, AmbiguousId."""
         if at is not None:
             return [at.find(task_id) for task_id in ids]
-        return self._reading().tasks(ids)
+        try:
+            return self._reading().tasks(ids)
+        except TaskNotFound as error:
+            from taskkeep.store.missing import explain
+
+            explain(self.root, error)
+            raise
 
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""

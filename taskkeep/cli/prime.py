@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.backlog.task import FIELDS, OPEN, STATUSES
+from taskkeep.backlog.task import CHOICES, FIELDS, OPEN, STATUSES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -113,15 +113,27 @@ def _recent(request: Request) -> dict[str, Any]:
 
 
 def _change(event: Mapping[str, Any]) -> str:
-    """``updated T3M9X (status)``: names of ours alone, whatever the file says."""
+    """``updated T3M9X (status done)``: names and words of ours alone, whatever the file says."""
     kind = str(event.get("event_type", "")).removeprefix("task_")
     what = kind if kind.replace("_", "").isascii() and kind.replace("_", "").isalpha() and len(kind) < 40 else "change"
     task_id = event.get("task_id")
     name = f" {task_id}" if isinstance(task_id, str) and task_id.isascii() and task_id.isalnum() else ""
     details = event.get("details")
     changed = details.get("changes") if isinstance(details, dict) else None
-    fields = [field for field in FIELDS if isinstance(changed, dict) and field in changed]
+    if not isinstance(changed, dict):
+        return what + name[:20]
+    if "claimed_until" in changed and "claim" in event["details"]:
+        return "claimed" + name[:20]
+    fields = [_field(field, changed[field]) for field in FIELDS if field in changed and field not in _CLOCKS]
     return what + name[:20] + (f" ({', '.join(fields)})" if fields else "")
+
+
+_CLOCKS = ("updated_at", "started_at", "completed_at", "claimed_until")
+
+
+def _field(name: str, change: Any) -> str:
+    value = change.get("to") if name in CHOICES and isinstance(change, dict) else None
+    return f"{name} {value}" if value in CHOICES.get(name, ()) else name
 
 
 def _short(text: str) -> str:

@@ -28,6 +28,7 @@ from taskkeep.errors import (
     SecretFound,
     StaleEtag,
     TaskkeepError,
+    TaskNotFound,
     Usage,
 )
 from taskkeep.store import backups, log, outline, pack, pending, recovery
@@ -354,6 +355,11 @@ class Writer:
         except StaleEtag as error:
             self._explain(error)
             raise
+        except TaskNotFound as error:
+            from taskkeep.store.missing import explain
+
+            explain(self.root, error)
+            raise
         outcome.backlog, outcome.warnings = after, self.warnings
         outcome.claims, outcome.results = context.claims.given, context.results
         others = self.adoption.reformatted(self, after) if self.adoption is not None else []
@@ -415,7 +421,10 @@ class Writer:
         task = error.details["task"]
         old = log.version_with_etag(self.root, task["uid"], error.details["given"])
         if old is not None:
-            error.details["differs"] = diff(old, {name: value for name, value in task.items() if name != "etag"})
+            differs = diff(old, {name: value for name, value in task.items() if name != "etag"})
+            error.details["differs"] = differs
+            fields = [name for name in differs if name != "updated_at"]
+            error.message += f" ({', '.join(fields)})" if fields else ""
 
     def _judge_secrets(
         self,

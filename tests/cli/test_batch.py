@@ -72,6 +72,15 @@ def test_one_line_that_fails_leaves_nothing_written(cli: Cli, last: bytes, code:
     assert (cli.bytes, commits(cli)) == before
 
 
+def test_a_line_that_names_a_deleted_task_says_so(cli: Cli) -> None:
+    gone = cli.add("gone")
+    cli("delete", gone, "--why", "done with")
+    result = cli("batch", "-", "--json", stdin=json.dumps({"op": "note", "id": gone.lower(), "text": "x"}).encode())
+    assert (result.status, result.error["code"]) == (3, "task_not_found")
+    assert result.error["message"].startswith(f"line 1: {gone} was deleted at ")
+    assert result.error["details"]["deleted"]["why"] == "done with"
+
+
 def test_a_dry_run_says_what_would_be(cli: Cli) -> None:
     before = cli.bytes
     answer = cli("batch", "-", "--json", "--dry-run", stdin=PLAN).json

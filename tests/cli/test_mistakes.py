@@ -209,7 +209,8 @@ def play_the_past(agent: Agent) -> None:
     agent.wrong("restore", "T0004", "--at", "never", code="unknown_point", then=["restore", "T0004", "--at", "HEAD"])
     agent.wrong("undo", "--actor", "eve", code="nothing_to_undo", then=["log", "--limit", "3"])
     agent.right("delete", "T0004", "--why", "a slip")
-    agent.wrong("show", "T0004", code="task_not_found", then=None)
+    agent.wrong("show", "T0004", code="task_not_found", then=["log", "T0004"])
+    agent.wrong("note", "T0004", "x", code="task_not_found", then=["log", "T0004"])
     agent.right("undo")
     assert agent.right("show", "T0004")["task"]["title"] == "Tidy up all"
 

@@ -28,7 +28,7 @@ def test_it_tells_rules_claims_what_is_next_and_what_others_did(cli: Cli) -> Non
     assert all(rule in text for rule in RULES)
     assert f"{names[0]} claim 1 until " in text
     assert "Ready, 3 of 3:" in text
-    assert f'"bob": updated {names[1]} (status' in text
+    assert f'"bob": claimed {names[1]}' in text
     assert "SECRET" not in text
     assert len(text.encode()) <= 600 * 4
 
