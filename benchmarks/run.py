@@ -1,7 +1,7 @@
 """Measure whole processes and print a Markdown table: `python benchmarks/run.py [--large] [--runs N]`.
 
 Every command is run beside its floor, in turns, so that both see the same machine. Reads have
-`python -c "import typer"` for a floor, writes that and floor.py, their times added. Times are
+`python -c "import typer"` for a floor, writes that and floor.py, their times added, verify verify_floor.py. Times are
 medians of wall-clock milliseconds, memory is the largest resident size of the command and its children.
 """
 
@@ -28,6 +28,7 @@ LARGE = 100_000
 LONG_LOG = 50_000
 BATCH = 1_000
 PAST = 1_000
+WRITE_FLOOR, VERIFY_FLOOR = str(HERE / "floor.py"), str(HERE / "verify_floor.py")
 READ_FLOOR = [sys.executable, "-c", "import typer"]
 
 
@@ -92,7 +93,7 @@ class Bench:
             for gathered, args in zip(costs, (own, floor), strict=True):
                 words = {"{turn}": str(turn), "{id}": ids[turn] if ids else ""}
                 cost = self.cost([words.get(arg, arg.replace("{turn}", str(turn))) for arg in args], cwd)
-                if gathered is costs[1] and floor is not READ_FLOOR and floor[0] != self.tool:
+                if gathered is costs[1] and len(floor) > 1 and floor[1] == WRITE_FLOOR:
                     cost = cost.plus(self.cost(READ_FLOOR, cwd))
                 if turn:
                     gathered.append(cost)
@@ -114,7 +115,7 @@ class Bench:
         self.cost(["git", "init", "-q"], path)
         (path / "backlog.json").write_text("")
         self.cost(["git", "add", "backlog.json"], path)
-        return [sys.executable, str(HERE / "floor.py"), str(path / "backlog.json"), str(source)]
+        return [sys.executable, WRITE_FLOOR, str(path / "backlog.json"), str(source)]
 
     # -- what is measured ----------------------------------------------------------------
 
@@ -130,6 +131,7 @@ class Bench:
         self.cost([self.tool, "import", str(tasks), "--from", "json"], path)
         backlog = path / "backlog.json"
         some = _an_id(backlog)
+        self.verify(size, path)
         source = self.folder / f"bytes-{count}"
         shutil.copyfile(backlog, source)
         floor = self.floor_repository(f"floor-{count}", source)
@@ -195,6 +197,19 @@ class Bench:
                 floors.append(floor)
         self.rows.append(Row("restore --at TIME, against list", size, own, floors))
         print(_line(self.rows[-1]), file=sys.stderr)
+
+    def verify(self, size: str, path: Path) -> None:
+        """Everything here; a pull request of three commits; what is staged."""
+        self.cost(["git", "branch", "base"], path)
+        for number in range(3):
+            self.cost([self.tool, "add", f"Of the pull request {number}"], path)
+        floor = [sys.executable, VERIFY_FLOOR, str(path)]
+        self.measure("verify", size, [self.tool, "verify"], floor, path)
+        self.measure("verify --base", size, [self.tool, "verify", "--base", "base"], floor, path)
+        self.cost([self.tool, "add", "Staged", "--no-commit"], path)
+        self.cost(["git", "add", "-A"], path)
+        self.measure("verify --staged", size, [self.tool, "verify", "--staged"], floor, path)
+        self.cost([self.tool, "recover"], path)
 
     def imports(self, count: int, tasks: Path, source: Path, floor: list[str]) -> None:
         own: list[Cost] = []

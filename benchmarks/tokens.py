@@ -5,6 +5,7 @@ On a backlog of 100 tasks as benchmarks/tasks.py makes them. A token is taken as
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import tempfile
@@ -34,7 +35,20 @@ def main() -> None:
             args = [some if word == "ID" else word for word in line.split()]
             done = subprocess.run([bench.tool, *args], cwd=path, env=bench.env, capture_output=True, check=True)
             size = len(done.stdout) + len(done.stderr)
-            print(f"| `{line}` | {size:,} | {size // BYTES_A_TOKEN:,} |")
+            print(row(f"`{line}`", size))
+    print(row("the tools of `mcp`", mcp_tools()))
+
+
+def row(what: str, size: int) -> str:
+    return f"| {what} | {size:,} | {size // BYTES_A_TOKEN:,} |"
+
+
+def mcp_tools() -> int:
+    """The bytes of what a client of `taskkeep mcp` is told of its tools; needs the extra."""
+    from taskkeep.mcp.server import TOOLS, described
+
+    told = [described(tool).model_dump(by_alias=True, exclude_none=True, mode="json") for tool in TOOLS.values()]
+    return len(json.dumps({"tools": told}, separators=(",", ":")).encode())
 
 
 if __name__ == "__main__":

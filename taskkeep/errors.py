@@ -176,10 +176,16 @@ class NothingReady(NotFound):
     def __init__(self, *, open: int, claimed: int, waiting: int, filtered: int, next_end: str | None) -> None:
         if filtered:
             hint = f"{filtered} ready in all: ask with fewer filters, or see 'taskkeep ready'."
-        elif next_end:
-            hint = f"{claimed} of {open} open tasks are claimed; the first claim ends {next_end}."
+        elif not open:
+            hint = "No task is open; 'taskkeep add' makes one."
         else:
-            hint = f"{open} open, {waiting} of them wait for others; see 'taskkeep list'."
+            rest = open - claimed - waiting
+            parts = [
+                f"{claimed} claimed, the first until {next_end}" if claimed else "",
+                f"{waiting} waiting for others" if waiting else "",
+                f"{rest} begun, blocked or in review without a claim" if rest else "",
+            ]
+            hint = f"{open} open: {'; '.join(filter(None, parts))}. See 'taskkeep list'."
         super().__init__(
             "nothing is ready to be claimed",
             hint=hint,

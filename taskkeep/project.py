@@ -76,11 +76,12 @@ class Primer(NamedTuple):
 
 
 class LogPage(NamedTuple):
-    """Events, newest first, and how many there are in all."""
+    """Events, newest first, how many there are in all, and the offset of the next page or None."""
 
     events: list[Event]
     total: int
     notes: Sequence[str] = ()
+    next: int | None = None
 
 
 class Compared(NamedTuple):
@@ -319,11 +320,15 @@ class Project:
 
         return resolve_when(self.root, when)
 
-    def ready(self, query: Query | None = None) -> Page:
-        """Return what can be begun now, best first, each with its reason."""
-        from taskkeep.backlog.query import Query
+    def ready(self, query: Query | None = None, *, at: Moment | None = None) -> Page:
+        """Return what can be begun now, or with *at* could be begun then, best first, each with its reason."""
+        from taskkeep.backlog.query import Query, ready
 
-        return self._page(query or Query(limit=10), best=True)
+        query = query or Query(limit=10)
+        if at is None:
+            return self._page(query, best=True)
+        now = at.point.time or _now()
+        return ready(at.backlog(), query, now=now, actor=self._reader(query), today=now[:10])
 
     def _reader(self, query: Query) -> str:
         return self.actor() if query.mine else ""
@@ -372,6 +377,7 @@ class Project:
             "pending": os.path.exists(self.root.pending),
             "interrupted": os.path.exists(self.root.journal),
             "hand_edit": is_hand_edited(self.root, backlog),
+            "conflicts": len(self.conflicts()),
         }
 
     def prime(self, *, ready: int = 3, recent: int = 5) -> Primer:
@@ -417,20 +423,25 @@ class Project:
         types: Sequence[str] = (),
         sources: Sequence[str] = (),
         limit: int = 0,
+        offset: int = 0,
     ) -> LogPage:
-        """Return events, newest first; *limit* 0 for all. Raises LogDamaged, TaskNotFound."""
-        import json
+        """Return events, newest first; *limit* 0 for all. Raises LogDamaged, TaskNotFound, Usage."""
+        from taskkeep.backlog.history import last_lines
+        from taskkeep.store.history import decoded, log_bytes
 
-        from taskkeep.store.history import log_rows
-
-        rows, notes = log_rows(self.root)
+        if limit < 0 or offset < 0:
+            raise Usage("a limit or an offset cannot be negative", hint="A limit of 0 means all.")
+        data, notes = log_bytes(self.root)
+        end = offset + limit if limit else 0
         if ids:
-            events = [*reversed(self._events_of(rows, ids))]
+            events = [*reversed(self._events_of(data, ids))]
         elif since or until or actors or types or sources:
-            events = [json.loads(row) for row in reversed(rows)]
+            events = decoded(data.split(b"\n")[:-1])[::-1]
         else:
-            newest = rows[-limit:] if limit else rows
-            return LogPage([json.loads(row) for row in reversed(newest)], len(rows), notes)
+            total = data.count(b"\n")
+            newest = last_lines(data, end)
+            rows = newest[: max(len(newest) - offset, 0)]
+            return LogPage(decoded(rows)[::-1], total, notes, end if 0 < end < total else None)
         events = [
             event
             for event in events
@@ -440,24 +451,24 @@ class Project:
             and (not types or event["event_type"] in types)
             and (not sources or event["source"] in sources)
         ]
-        return LogPage(events[:limit] if limit else events, len(events), notes)
+        found = events[offset : end or None]
+        return LogPage(found, len(events), notes, end if 0 < end < len(events) else None)
 
-    def _events_of(self, rows: Sequence[bytes], ids: Sequence[str]) -> Sequence[Event]:
+    def _events_of(self, data: bytes, ids: Sequence[str]) -> Sequence[Event]:
         """The events of tasks by id or alias, deleted ones too, oldest first; only lines that name one are decoded."""
         import json
 
-        from taskkeep.backlog.history import named_uids, touches
+        from taskkeep.backlog.history import lines_with, named_uids, touches
 
         uids: set[str] = set()
         for name in ids:
             task_id = name.strip().upper()
             needle = b'"%s"' % task_id.encode("utf-8", "replace")
-            found = {uid for row in rows if needle in row for uid in named_uids(json.loads(row), task_id)}
+            found = {uid for row in lines_with(data, [needle]) for uid in named_uids(json.loads(row), task_id)}
             if len(found) > 1 and (task := self._bearer(task_id)) is not None:
                 found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
             uids |= found or {self._latest(name)["uid"]}
-        needles = [b'"%s"' % uid.encode() for uid in uids]
-        some = [json.loads(row) for row in rows if any(needle in row for needle in needles)]
+        some = [json.loads(row) for row in lines_with(data, [b'"%s"' % uid.encode() for uid in uids])]
         return [event for event in some if touches(event, uids)]
 
     def _bearer(self, task_id: str) -> Task | None:
@@ -482,28 +493,33 @@ class Project:
         log has them."""
         import json
 
-        from taskkeep.store.history import log_rows
+        from taskkeep.backlog.history import lines_with
+        from taskkeep.store.history import log_bytes
 
-        ends = {b'%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
-        found = [json.loads(row) for row in log_rows(self.root)[0] if row[-66:] in ends] if ends else []
+        ends = {b'"hash":"%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
+        found = [json.loads(row) for row in lines_with(log_bytes(self.root)[0], ends)] if ends else []
         return {event["hash"]: event for event in found}
 
     def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
         """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
         from taskkeep.backlog.history import blame
-        from taskkeep.store.history import log_rows
+        from taskkeep.store.history import log_bytes
 
-        task = self._latest(task_id)
-        return task, blame(self._events_of(log_rows(self.root)[0], [task["id"]]), task["uid"], task)
+        task = self.backlog().find(task_id)
+        return task, blame(self._events_of(log_bytes(self.root)[0], [task["id"]]), task["uid"], task)
 
     def diff(self, before: str | None = None, after: str | None = None) -> Compared:
         """Compare two points in time; without *after* with the file as it lies, without both the last save with it.
 
-        ``A..B`` as *before* alone names two. Raises what `at` raises.
+        ``A..B`` as *before* alone names two; two files that end in .json are compared as they are. Raises what
+        `at` raises.
         """
         from taskkeep.backlog.difference import difference
         from taskkeep.errors import BadPoint
         from taskkeep.store.history import History
+
+        if before is not None and after is not None and all(map(_is_json_file, (before, after))):
+            return self.diff_files(before, after)
 
         if before is not None and after is None and ".." in before and "/.." not in before and "../" not in before:
             first, _, second = before.partition("..")
@@ -1251,6 +1267,10 @@ def _rewritten(outcome: Outcome, difference: Difference | None) -> Saved:
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:
     """Take the writer options out of *fields*."""
     return {name: fields.pop(name) for name in _OPTIONS if name in fields}
+
+
+def _is_json_file(name: str) -> bool:
+    return name.endswith(".json") and os.path.isfile(name)
 
 
 def _touched(outcome: Outcome) -> list[str]:

@@ -72,7 +72,13 @@ def difference(before: Backlog, after: Backlog) -> Difference:
 
 def _by_uid(backlog: Backlog, other: Backlog) -> dict[str, tuple[Task, bool]]:
     """The tasks but those that are the very same in *other*, in the order of their ids."""
-    found = {task["uid"]: (task, True) for i, task in backlog.archived.items() if other.archived.get(i) is not task}
-    # A task in both files counts as in the backlog.
+    away, there = _only_archived(backlog), _only_archived(other)
+    found = {task["uid"]: (task, True) for i, task in away.items() if there.get(i) is not task}
     found |= {task["uid"]: (task, False) for i, task in backlog.tasks.items() if other.tasks.get(i) is not task}
     return dict(sorted(found.items(), key=lambda item: str(item[1][0]["id"])))
+
+
+def _only_archived(backlog: Backlog) -> dict[str, Task]:
+    """The archive without tasks that lie in both files, which count as in the backlog."""
+    live = {task["uid"] for task in backlog.tasks.values()} if backlog.archived else ()
+    return {task_id: task for task_id, task in backlog.archived.items() if task["uid"] not in live}

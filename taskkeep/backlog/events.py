@@ -6,7 +6,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.backlog.task import FIELDS, SET_FIELDS, canonical
+from taskkeep.backlog.task import FIELDS, SET_FIELDS, canonical, same_task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -192,7 +192,7 @@ def task_changes(before: Backlog, after: Backlog, now: str) -> list[tuple[str, T
     found: list[tuple[str, Task, Any]] = []
     for task_id, task in new.items():
         previous = old.get(task_id)
-        if previous is task and task_id not in moved:
+        if previous is not None and task_id not in moved and same_task(previous, task):
             continue
         if previous is not None and previous["uid"] == task["uid"]:
             changes = diff(previous, task, now)
@@ -203,8 +203,7 @@ def task_changes(before: Backlog, after: Backlog, now: str) -> list[tuple[str, T
             implied = previous["updated_at"] if "archived" in details and not changes else now
             if task["updated_at"] != implied:
                 changes["updated_at"] = {"from": previous["updated_at"], "to": task["updated_at"]}
-            if changes or task_id in moved or previous != task:
-                found.append(("task_updated", task, details))
+            found.append(("task_updated", task, details))
         else:
             if previous is not None:
                 found.append(("task_deleted", previous, _whole(previous, task_id in was_archived)))

@@ -9,7 +9,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.replay import Replay
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
@@ -17,7 +17,27 @@ if TYPE_CHECKING:
 _START = b'{"v":1,"event_id":"'
 _TIME = b'","timestamp":"'
 CHUNK = 1000
+_UID = b'"uid":'
 _HASH = b'],"hash":"'
+
+
+def lines_with(data: bytes, needles: Iterable[bytes]) -> list[bytes]:
+    """The lines that hold one of *needles*, in their order; the others are not even told apart."""
+    starts: dict[int, int] = {}
+    for needle in needles:
+        at = data.find(needle)
+        while at >= 0:
+            end = data.find(b"\n", at)
+            end = len(data) if end < 0 else end
+            starts[data.rfind(b"\n", 0, at) + 1] = end
+            at = data.find(needle, end)
+    return [data[start : starts[start]] for start in sorted(starts)]
+
+
+def last_lines(data: bytes, count: int) -> list[bytes]:
+    """The last lines, in their order; all of them with 0."""
+    found = data.rsplit(b"\n", count + 1) if count else data.split(b"\n")
+    return found[-count - 1 : -1] if count else found[:-1]
 
 
 class Outline:
@@ -115,19 +135,20 @@ class Outline:
 
     # -- states --------------------------------------------------------------------------
 
-    def replay(self, heads: Iterable[int], needles: Sequence[bytes] = ()) -> Replay:
-        """Fold the past of *heads*; with *needles* only the events that hold one, in their places."""
+    def replay(self, heads: Iterable[int], uids: Container[str] | None = None) -> Replay:
+        """Fold the past of *heads*; with *uids* only the events that concern one of these tasks, in their places."""
         numbers = self.past(heads)[0]
-        if not needles:
+        if uids is None:
             return Replay(self._events_of(numbers))
+        concerned = [number for number in numbers if self.concerns(number, uids)]
         if len(numbers) <= self._straight and (not numbers or numbers[-1] < self._straight):
             # What stands between the events of one line moves none of them.
-            events: list[Event] = []
-            for number in numbers:
-                if self._holds(number, needles):
-                    events.append({**self.event(number), "prev": [events[-1]["hash"]] if events else []})
-            return Replay(events)
-        return Replay([self.event(n) if self._holds(n, needles) else self._stub(n) for n in numbers])
+            found = list(self._events_of(concerned))
+            return Replay(
+                {**event, "prev": [found[place - 1]["hash"]] if place else []} for place, event in enumerate(found)
+            )
+        wanted = set(concerned)
+        return Replay(self.event(number) if number in wanted else self._stub(number) for number in numbers)
 
     def _events_of(self, numbers: Sequence[int]) -> Iterator[Event]:
         """Many events at once, which takes half the time of one by one."""
@@ -135,9 +156,17 @@ class Outline:
             rows = (self.rows[number] for number in numbers[start : start + CHUNK])
             yield from json.loads(b"[%s]" % b",".join(rows))
 
-    def _holds(self, number: int, needles: Sequence[bytes]) -> bool:
+    def concerns(self, number: int, uids: Container[str]) -> bool:
+        """Does an event change one of these tasks?"""
+        return any(uid in uids for uid in self.uids_of(number))
+
+    def uids_of(self, number: int) -> set[str]:
+        """The tasks that an event changes, by a look at its line where that is as we write it."""
         row = self.rows[number]
-        return any(needle in row for needle in needles)
+        if row[:19] == _START and b'"choices":' not in row:
+            at = row.find(_UID)
+            return {row[at + 7 : row.find(b'"', at + 7)].decode()} if row[at + 6 : at + 7] == b'"' else set()
+        return changed_uids(self.event(number))
 
     def _stub(self, number: int) -> Event:
         """An event that changes nothing, in the place of one that does not matter here."""
@@ -163,8 +192,32 @@ class Outline:
                 uids |= named_uids(self.event(number), task_id)
         if not uids:
             return Backlog({})
-        whole = state_of(self.replay(heads, [b'"%s"' % uid.encode() for uid in sorted(uids)]))
+        whole = state_of(self.replay(heads, uids))
         return Backlog(_of(whole.tasks, uids), _of(whole.archived, uids))
+
+    def later(self, number: int, head: int) -> set[str] | None:
+        """The tasks that were changed between the event *number* and *head*; None where the one does not follow
+        the other, or its past has gaps."""
+        after, missing = self.past([head])
+        before = set(self.past([number])[0])
+        if missing or number not in after:
+            return None
+        uids: set[str] = set()
+        for one in after:
+            if one not in before:
+                uids |= self.uids_of(one)
+        return uids
+
+    def state_before(self, backlog: Backlog, uids: Container[str], number: int) -> Backlog:
+        """The state at the event *number*, where *backlog* is a later one and *uids* are the tasks that changed
+        between: the others are taken from there, which spares the replay of all their past."""
+        then = state_of(self.replay([number], uids))
+        live = [task for task in backlog.tasks.values() if task["uid"] not in uids]
+        old = [task for task in backlog.archived.values() if task["uid"] not in uids]
+        return Backlog.of(
+            live + [task for task in then.tasks.values() if task["uid"] in uids],
+            old + [task for task in then.archived.values() if task["uid"] in uids],
+        )
 
 
 def _of(tasks: dict[str, Task], uids: set[str]) -> dict[str, Task]:
@@ -192,9 +245,15 @@ def named_uids(event: Event, task_id: str) -> set[str]:
     return found | {choice["uid"] for choice in details.get("choices", ()) if choice.get("task_id") == task_id}
 
 
-def touches(event: Event, uids: Iterable[str]) -> bool:
+def changed_uids(event: Event) -> set[str]:
+    """The tasks that *event* changes, those of its choices too."""
+    found = {choice["uid"] for choice in event["details"].get("choices", ())}
+    return found | {event["uid"]} if event["uid"] else found
+
+
+def touches(event: Event, uids: Container[str]) -> bool:
     """Does *event* concern one of these tasks?"""
-    return event["uid"] in uids or any(choice["uid"] in uids for choice in event["details"].get("choices", ()))
+    return any(uid in uids for uid in changed_uids(event))
 
 
 # -- who set what ------------------------------------------------------------------------

@@ -14,6 +14,7 @@ from taskkeep.backlog.task import FIELDS, FINISHED, SET_FIELDS, canonical, same
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
+    from taskkeep.backlog.replay import Replay
     from taskkeep.backlog.task import Task
 
 RENUMBERED_LENGTH = 6
@@ -21,6 +22,7 @@ CLAIM = ("claimed_by", "claimed_until")
 # Fields that one change sets together: a status brings its times and its claim with it.
 STATE_FIELDS = ("status", "started_at", "completed_at", *CLAIM)
 METADATA = "metadata."
+_OPEN = "\0"  # a base's value that is none
 _JUDGED_APART = ("id", "uid", *STATE_FIELDS)
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
@@ -103,7 +105,7 @@ def merge_versions(base: Backlog, ours: Backlog, theirs: Backlog) -> Merged:
         if one is None or other is None:
             task = one or other
             assert task is not None
-            if old is not None:
+            if old is not None and not equal(old, task):  # else it was archived there
                 conflicts.append(Conflict(task["id"], uid, None, "delete_edit", old, one, other))
                 if one is None:
                     continue
@@ -119,6 +121,23 @@ def merge_versions(base: Backlog, ours: Backlog, theirs: Backlog) -> Merged:
     return Merged(result, conflicts, b.tasks, o.tasks, t.tasks)
 
 
+def common_state(replay: Replay) -> Backlog:
+    """The state of a log that two branches share, as the base of their merge.
+
+    What that log leaves open has no value that either side could have kept, so that it is a conflict again
+    where the two have settled it differently.
+    """
+    tasks, away = replay.tasks(), replay.archived()
+    for choice in replay.choices():
+        if choice.uid in tasks:
+            tasks[choice.uid] = {**tasks[choice.uid], choice.field or "updated_at": _OPEN}
+    ordered = sorted(tasks.items(), key=lambda item: str(item[1]["id"]))
+    return Backlog(
+        {task["id"]: task for uid, task in ordered if uid not in away},
+        {task["id"]: task for uid, task in ordered if uid in away},
+    )
+
+
 def equal(one: Task, other: Task) -> bool:
     """Equal as JSON; only metadata can hold values that Python holds equal and JSON does not."""
     return one is other or (one == other and ("metadata" not in one or same(one["metadata"], other["metadata"])))
@@ -128,11 +147,11 @@ def equal(one: Task, other: Task) -> bool:
 
 
 def _stays(uid: str, b: _Side, o: _Side, t: _Side) -> bool:
-    """False where one side deleted the task and the other left it as it was."""
+    """False where one side deleted the task and the other left it as it was, and where it was."""
     if uid in o.tasks and uid in t.tasks:
         return True
-    old = b.tasks.get(uid)
-    return old is None or not equal(old, o.tasks.get(uid) or t.tasks[uid])
+    old, side = b.tasks.get(uid), o if uid in o.tasks else t
+    return old is None or not equal(old, side.tasks[uid]) or (uid in side.archived and uid not in b.archived)
 
 
 def _is_archived(uid: str, b: _Side, o: _Side, t: _Side) -> bool:
@@ -186,12 +205,14 @@ def age(task: Mapping[str, Any]) -> tuple[str, str]:
 
 def derived_id(uid: str, is_taken: Callable[[str], bool]) -> str:
     """The id that a task of *uid* gets when an elder one has its own, the same in every clone."""
-    for attempt in range(1 << 20):
-        digest = sha256(f"{uid}/{attempt}".encode()).digest()
-        found = "T" + "".join(ALPHABET[byte & 31] for byte in digest[:RENUMBERED_LENGTH])
-        if not is_taken(found):
-            return found
-    raise AssertionError("no id is free")
+    attempt = 0
+    while is_taken(found := _drawn(f"{uid}/{attempt}")):
+        attempt += 1
+    return found
+
+
+def _drawn(text: str) -> str:
+    return "T" + "".join(ALPHABET[byte & 31] for byte in sha256(text.encode()).digest()[:RENUMBERED_LENGTH])
 
 
 def _renumbered(task: Task, moved: Mapping[str, str], *, aliases: bool) -> Task:
@@ -241,7 +262,10 @@ def _merged(old: Task | None, one: Task, other: Task, conflicts: list[Conflict])
             task[field] = mine
             found.append((field, "field", was, mine, yours))
     task.update(_merged_state(before, one, other, found))
-    conflicts += [Conflict(one["id"], one["uid"], *row) for row in found]
+    conflicts += [
+        Conflict(one["id"], one["uid"], field, kind, None if was == _OPEN else was, *values)
+        for field, kind, was, *values in found
+    ]
     task = canonical(task)
     return one if equal(task, one) else task
 

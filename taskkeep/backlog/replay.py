@@ -75,12 +75,16 @@ class Write(NamedTuple):
 
 
 class Choice(NamedTuple):
-    """A field where branches met without an event that joins them; *field* None: the task itself."""
+    """A field where branches met without an event that joins them; *field* None: the task itself.
+
+    *by_rule*: either is right, and nobody has to look.
+    """
 
     uid: str
     task_id: str
     field: str | None
     values: list[Any]
+    by_rule: bool = False
 
 
 class _History:
@@ -333,6 +337,8 @@ class Replay:
             task_id = self._value(history, "id")
             if len({write.value for write in history.present}) > 1:
                 found.append(Choice(uid, task_id, None, [self._task(history), None]))
+            elif self._was_archived_beside(history):
+                found.append(Choice(uid, task_id, None, [self._task(history), None], by_rule=True))
             fields = history.fields if len(history.base) == 1 else {*history.fields, *history.base[0].value}
             for field in fields:
                 if field == "metadata" or field in SET_FIELDS or field in SEQUENCE_FIELDS:
@@ -341,6 +347,16 @@ class Replay:
                 if len(values) > 1 and field != "updated_at" and any(v != values[0] for v in values):
                     found.append(Choice(uid, task_id, field, values))
         return found
+
+    @staticmethod
+    def _was_archived_beside(history: _History) -> bool:
+        """Deleted, and archived where that was not known: the archive is another file, and git keeps it there."""
+        if not history.moves or any(write.value for write in history.present):
+            return False
+        return any(
+            move.value and not any(write.point.follows(move.point) for write in history.present)
+            for move in history.moves
+        )
 
     def sides(self) -> list[dict[str, Task]]:
         """The tasks by uid as each head alone has them."""
@@ -398,9 +414,9 @@ class _Reconciliation:
     def __init__(self, replay: Replay, tasks: Mapping[str, Task], archived: Mapping[str, Task]) -> None:
         self.replay = replay
         self.expected = replay.tasks()
-        self.open: dict[tuple[str, str | None], list[Any]] = {
-            (one.uid, one.field): one.values for one in replay.choices()
-        }
+        choices = replay.choices()
+        self.open: dict[tuple[str, str | None], list[Any]] = {(one.uid, one.field): one.values for one in choices}
+        self.by_rule = {one.uid for one in choices if one.by_rule}
         self.found = {task["uid"]: task for task in (*archived.values(), *tasks.values())}
         self.lies = {task["uid"] for task in archived.values()} - {task["uid"] for task in tasks.values()}
         self.by_id = {**archived, **tasks}
@@ -418,7 +434,8 @@ class _Reconciliation:
             shown = str((task or wanted or {}).get("id", uid))
             if (uid, None) in self.open:
                 wanted = self.open[uid, None][0]
-                self.settled.append({"uid": uid, "task_id": shown, "field": None, "to": task})
+                choice = {"uid": uid, "task_id": shown, "field": None, "to": task}
+                self.settled.append({**choice, "joined": True} if uid in self.by_rule else choice)
             elif task is None or wanted is None:
                 self.wrong.append(f"{shown} {'is missing' if task is None else 'is not in the log'}")
             if task is None or wanted is None:

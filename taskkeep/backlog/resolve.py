@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog.changes import Edit, delete_tasks, update_task
-from taskkeep.backlog.merge import CLAIM, METADATA, STATE_FIELDS, Conflict, merged_set, merged_text
+from taskkeep.backlog.merge import CLAIM, METADATA, STATE_FIELDS, Conflict, merged_text
 from taskkeep.backlog.rules import circles, links
-from taskkeep.backlog.task import LIST_FIELDS, canonical
+from taskkeep.backlog.task import canonical
 from taskkeep.errors import Usage
 
 if TYPE_CHECKING:
@@ -79,8 +79,6 @@ def _edit(conflict: Conflict, value: Any) -> Edit:
 def _both(conflict: Conflict) -> Any:
     if conflict.field == "description":
         return merged_text(conflict.base or "", conflict.ours or "", conflict.theirs or "")
-    if conflict.field in LIST_FIELDS:
-        return merged_set(conflict.base or (), conflict.ours or (), conflict.theirs or ())
     raise Usage(f"{conflict.field} cannot be both", hint="Pass --ours, --theirs or --value.")
 
 

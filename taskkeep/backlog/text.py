@@ -208,11 +208,11 @@ def conflict_marker(text: str) -> int | None:
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) != len(pairs):
-        seen = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise _DuplicateKeyError(key)
+        seen: set[str] = set()
+        keys = (key for key, _ in pairs)
+        while (key := next(keys)) not in seen:
             seen.add(key)
+        raise _DuplicateKeyError(key)
     return value
 
 
@@ -222,7 +222,7 @@ def _constant(text: str) -> Any:
 
 def parse_int(text: str) -> int:
     """An integer of at most MAX_DIGITS digits. Raises ValueError."""
-    if len(text) > MAX_DIGITS + 1:
+    if len(text) - text.startswith("-") > MAX_DIGITS:
         raise ValueError(f"a number of more than {MAX_DIGITS} digits")
     return int(text)
 

@@ -44,7 +44,7 @@ def make_server(folder: str | None = None, *, actor: str | None = None) -> Serve
     one_at_a_time = anyio.Lock()
 
     async def list_tools(context: Any, params: PaginatedRequestParams | None) -> ListToolsResult:
-        return ListToolsResult(tools=[_described(tool) for tool in TOOLS.values()])
+        return ListToolsResult(tools=[described(tool) for tool in TOOLS.values()])
 
     async def call_tool(context: Any, params: CallToolRequestParams) -> CallToolResult:
         def work() -> CallToolResult:
@@ -65,7 +65,8 @@ def make_server(folder: str | None = None, *, actor: str | None = None) -> Serve
     )
 
 
-def _described(tool: Tool) -> ToolDescription:
+def described(tool: Tool) -> ToolDescription:
+    """The tool as clients are told of it."""
     read_only, destructive, idempotent = tool.hints
     return ToolDescription(
         name=tool.name,

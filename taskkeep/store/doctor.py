@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import BacklogLocked, ConfigInvalid, NoIdentity, TaskkeepError
 from taskkeep.store import backups, driver, log
+from taskkeep.store.citations import citations
 from taskkeep.store.commit import refuse_obstacles, token_of
 from taskkeep.store.config import load_config
 from taskkeep.store.git import OLDEST, repository_of, run
@@ -15,6 +16,7 @@ from taskkeep.store.history import History
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.pack import KEPT, pack_old
+from taskkeep.store.reading import Reading
 from taskkeep.store.save import Options, Writer, writing
 from taskkeep.store.setup import BLOCK
 from taskkeep.store.surroundings import now_text
@@ -108,6 +110,13 @@ def _repack(repository: Repository) -> str:
     return f"repacked {before - left} loose objects, {(size - after) >> 10} KiB"
 
 
+def _citations(root: Root) -> list[str]:
+    try:
+        return citations(Reading(root).backlog(), repository_of(root.path))
+    except TaskkeepError:
+        return []  # what cannot be read is named by verify, and git's troubles above
+
+
 def _config(root: Root) -> dict[str, Any] | None:
     try:
         return load_config(root)
@@ -131,6 +140,7 @@ def _advice(root: Root, checked: dict[str, object]) -> list[str]:
         told = f"backups: {len(there)}, the oldest of {there[0].time[:16]}Z; kept are {rule}"
         more = f"; 'taskkeep backups prune' would remove {len(gone)}" if gone else ""
         said.append(told + more)
+    said += _citations(root)
     for name, what in (("damaged", "files that were replaced"), ("edits", "edits that were refused")):
         folder = os.path.join(root.local, name)
         if kept := (os.listdir(folder) if os.path.isdir(folder) else []):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.merge import Conflict, merge
+from taskkeep.backlog.merge import Conflict, common_state, merge
 from taskkeep.backlog.replay import Replay, causal_order
 from taskkeep.backlog.rules import LINK_FIELDS, links
 from taskkeep.errors import BacklogUnreadable
@@ -122,7 +122,9 @@ def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
     if not versions[0].strip():
         versions[0] = text.dump([])  # both sides made the file
     commits = _likely_commits(path, versions[2])
-    if commits and (base_now := common_past(os.getcwd(), path, "HEAD", commits[0])) is not None:
+    # Of branches that met twice git merges the bases first, by lines where it does not know the driver.
+    spoilt = bool(commits) and not _is_readable(versions[0])
+    if commits and (base_now := common_past(os.getcwd(), path, "HEAD", commits[0], always=spoilt)) is not None:
         versions[0] = text.dump((base_now.tasks if os.path.basename(path) == BACKLOG else base_now.archived).values())
     sides = _changed_parts(versions)
     if sides is None or _both_add_links(sides):
@@ -146,6 +148,16 @@ def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
     write_new(new, pieces, mode=os.stat(ours).st_mode & 0o777, sync=False)
     os.replace(new, ours)
     return conflicts
+
+
+def _is_readable(data: bytes) -> bool:
+    if b"<<<<<<<" not in data:
+        return True  # else whoever reads it says so
+    try:
+        text.parse(data)
+    except BacklogUnreadable:
+        return False
+    return True
 
 
 def _by_id(tasks: list[Task], path: str) -> dict[str, Task]:
@@ -245,14 +257,15 @@ def _commits_of(path: str, data: bytes) -> list[str]:
     ]
 
 
-def common_past(folder: str, path: str, ours: str, theirs: str) -> Backlog | None:
+def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool = False) -> Backlog | None:
     """The state that both logs know, where that is more than git's merge base: after a squash or a cherry-pick.
 
-    None where the merge base has all of it, which costs a look at three lists of names. *path* is the
-    backlog's, below the top of *folder*'s repository.
+    None where the merge base has all of it, which costs a look at three lists of names, unless branches met
+    twice or *always* asks for it. *path* is the backlog's, below the top of *folder*'s repository.
     """
     audit = "/".join(filter(None, (os.path.dirname(path), AUDIT)))
-    base = run(folder, "merge-base", ours, theirs).text.split("\n")[0]
+    base, *more = run(folder, "merge-base", "--all", ours, theirs).text.split("\n")
+    always = always or bool(more)
     names = []
     for commit in (ours, theirs, base):
         args = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", audit)
@@ -260,18 +273,13 @@ def common_past(folder: str, path: str, ours: str, theirs: str) -> Backlog | Non
             set(run(folder, *args).out.decode("utf-8", "surrogateescape").split("\0")[:-1]) if commit else set()
         )
     packed = any("/pack-" in name for name in (names[0] | names[1]) - names[2])
-    if names[0] & names[1] <= names[2] and not packed:
+    if names[0] & names[1] <= names[2] and not packed and not always:
         return None
     one, other = (_events_at(folder, commit, found) for commit, found in ((ours, names[0]), (theirs, names[1])))
     common = one.keys() & other.keys()
-    if packed and common <= _events_at(folder, base, names[2]).keys():
+    if packed and not always and common <= _events_at(folder, base, names[2]).keys():
         return None
-    replay = Replay(causal_order(event for name, event in one.items() if name in common))
-    away, tasks = replay.archived(), sorted(replay.tasks().values(), key=lambda task: str(task["id"]))
-    return Backlog(
-        {task["id"]: task for task in tasks if task["uid"] not in away},
-        {task["id"]: task for task in tasks if task["uid"] in away},
-    )
+    return common_state(Replay(causal_order(event for name, event in one.items() if name in common)))
 
 
 def _events_at(folder: str, commit: str, names: Iterable[str]) -> dict[str, Event]:

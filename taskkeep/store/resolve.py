@@ -16,6 +16,7 @@ from taskkeep.backlog.rules import refuse_worse
 from taskkeep.errors import BacklogUnreadable, GitLocked, GitUnavailable, HandEdit, NotFound, RepositoryBusy
 from taskkeep.store import backups, log
 from taskkeep.store.driver import common_past
+from taskkeep.store.files import replace
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.placement import Placement
 from taskkeep.store.save import Context, Outcome, Writer
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from taskkeep.store.layout import Root
 
 EVENT = "conflict_resolved"
+_LEFT_BY_GIT = ("conflict_marker", "duplicate_key", "duplicate_id", "unreadable")
 _THEIRS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 
 
@@ -66,10 +68,16 @@ def open_merge(root: Root, repository: Repository) -> OpenMerge | None:
     found = _stages(repository)
     if not found:
         return None
-    versions = [_version(repository, found, number) for number in (1, 2, 3)]
     theirs = _theirs_head(repository, "MERGE_HEAD")
-    if theirs and (base := common_past(root.path, repository.prefix + BACKLOG, "HEAD", theirs)) is not None:
-        versions[0] = base
+    try:
+        base, spoilt = _version(repository, found, 1), False
+    except BacklogUnreadable:
+        if not theirs:
+            raise
+        base, spoilt = Backlog({}), True  # of branches that met twice git merges the bases by lines
+    if theirs:
+        base = common_past(root.path, repository.prefix + BACKLOG, "HEAD", theirs, always=spoilt) or base
+    versions = [base, _version(repository, found, 2), _version(repository, found, 3)]
     merged = merge_versions(*versions)
     stages = [f"{name}:{number}:{blob}" for (name, number), blob in sorted(found.items())]
     settled: set[tuple[str, str | None]] = set()
@@ -256,10 +264,16 @@ class Resolver(Writer):
                     old_archive=self.archive_bytes,
                     fresh=False,
                     mode=self.mode,
-                    snapshot=self.snapshots and backups.held(self.root, self.sha) is None,
+                    # Git's markers are no state that anybody wants back.
+                    snapshot=self.snapshots and not is_new and backups.held(self.root, self.sha) is None,
                 )
                 self._write(placement, outcome, {}, {})
                 outcome.events = events
+            else:
+                # The log has all of it already, as of a change picked twice; only git's markers go.
+                replace(self.root.backlog, pieces, tmp=os.path.join(self.root.tmp, "merged"), mode=self.mode)
+                if archive is not None:
+                    replace(self.root.archive, [archive], tmp=os.path.join(self.root.tmp, "merged"), mode=self.mode)
         self._stage(repository, whole=not left)
         return outcome, left
 
@@ -267,19 +281,28 @@ class Resolver(Writer):
         """The backlog as it lies there; where git left its markers the merged one, and True."""
         try:
             return self.read(), False
+        except HandEdit:
+            backlog, is_new = self._as_it_lies(), False
         except BacklogUnreadable as error:
-            if error.code not in ("conflict_marker", "duplicate_key", "duplicate_id"):
+            if error.code not in _LEFT_BY_GIT:
                 raise
-        merged = state.merged.backlog
-        replay = Replay(log.read_all(self.root))
-        self.choices, wrong = reconcile(replay, merged.tasks, merged.archived)
+            backlog, is_new = state.merged.backlog, True
+        self.choices, wrong = choices_of(Replay(log.read_all(self.root)), backlog, state.merged.conflicts)
         if wrong:
             raise HandEdit(
                 f"the log does not explain the merge ({', '.join(wrong[:3])})",
-                hint="Somebody edited a branch by hand: 'taskkeep verify' on each says where.",
+                hint="Somebody edited a branch by hand: commit the merge with git, then 'taskkeep adopt' records it.",
                 tasks=wrong[:50],
             )
-        return merged, True
+        return backlog, is_new
+
+    def _as_it_lies(self) -> Backlog:
+        parts = []
+        for name, data in ((BACKLOG, self.bytes), (ARCHIVE, self.archive_bytes)):
+            tasks = text.parse(data, name) if data is not None else []
+            refuse_double_ids(tasks, name)
+            parts.append({task["id"]: task for task in tasks})
+        return Backlog(*parts)
 
     def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
         """The archive's new bytes, None where it stays as it is; the merge may have left markers in it."""
@@ -299,6 +322,8 @@ class Resolver(Writer):
     ) -> list[Event]:
         settled = []
         seen = set()
+        if self.choices and len(self.log.heads) == 1:
+            head_event = "merged", {"heads": list(self.log.heads), "choices": self.choices}
         for kind, task, details in changed:
             seen.add(task["uid"])
             settled.append((EVENT, task, {**self._said(kind, task, details), **self._settles(task["uid"])}))
@@ -341,6 +366,35 @@ class Resolver(Writer):
         )  # fmt: skip
         if answer.status:
             raise GitLocked(f"saved, but not staged: {answer.trouble}", hint="Run the same command again.")
+
+
+def choices_of(
+    replay: Replay, backlog: Backlog, conflicts: Sequence[Conflict]
+) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return what the files chose of an open merge, as a `merged` event records it, and what nothing explains.
+
+    Where changes were picked out of their order the log may have decided what git holds for a conflict;
+    then the conflict counts, and the task as a whole is a choice.
+    """
+    choices, wrong = reconcile(replay, backlog.tasks, backlog.archived)
+    uids = {conflict.uid for conflict in conflicts}
+    if not wrong or not uids:
+        return choices, wrong
+    expected, away = replay.tasks(), replay.archived()
+    found = {task["uid"]: task for task in (*backlog.archived.values(), *backlog.tasks.values())}
+    live, archived = (
+        {task_id: task for task_id, task in tasks.items() if task["uid"] not in uids}
+        for tasks in (backlog.tasks, backlog.archived)
+    )
+    for uid in uids & expected.keys():
+        (archived if uid in away else live)[expected[uid]["id"]] = expected[uid]
+    choices, wrong = reconcile(replay, live, archived)
+    choices = [choice for choice in choices if choice["uid"] not in uids]
+    names = {conflict.uid: conflict.task_id for conflict in conflicts}
+    return [
+        *choices,
+        *({"uid": uid, "task_id": names[uid], "field": None, "to": found.get(uid)} for uid in sorted(uids)),
+    ], wrong
 
 
 def pick(state: OpenMerge, task_id: str | None, field: str | None) -> list[Conflict]:

@@ -43,13 +43,13 @@ if TYPE_CHECKING:
 class Restorer(Writer):
     """A writer whose ground is what the log says, where the files are something else.
 
-    *details* stand in every event of a task, *reason* is the why where nobody gave one. *whole*: it
-    may replace a hand edit; otherwise it goes over a file that no reader takes, and refuses the rest.
+    *details* stand in every event of a task, *reason* is the why where nobody gave one. *over*: it goes
+    over a file that no reader takes; *whole*: it may replace a hand edit too.
     """
 
-    def __init__(self, root: Root, options: Options, *, whole: bool) -> None:
+    def __init__(self, root: Root, options: Options, *, whole: bool, over: bool = True) -> None:
         super().__init__(root, options)
-        self.whole = whole
+        self.whole, self.over = whole, over
         self.details: dict[str, Any] = {}
         self.reason = ""
         self._aside: list[tuple[str, bytes]] = []
@@ -83,7 +83,7 @@ class Restorer(Writer):
                 raise
             cause = "was edited by hand"
         except (BacklogUnreadable, InvalidField) as error:
-            if isinstance(error, InvalidField) and not self.whole:
+            if not self.over or (isinstance(error, InvalidField) and not self.whole):
                 raise
             cause = error.message.removeprefix(f"{BACKLOG} ")
         return self._from_log(cause)
@@ -209,7 +209,8 @@ class Restoring:
 
         assert self.writer is not None
         self.before = backlog
-        self.moment = resolve_when(self.root, self.when, now=context.now)
+        base = backlog if len(self.writer.log.heads) == 1 else None
+        self.moment = resolve_when(self.root, self.when, now=context.now, base=base)
         point = self.moment.point
         self.writer.details = {"restored": {"kind": point.kind, "name": point.name, "event": point.event}}
         said = point.name if point.kind != "time" or point.time is None else point.time
@@ -282,11 +283,12 @@ class Undoing:
             refuse_no_name(event)
 
     def kind(self, root: Root, options: Options) -> Restorer:
-        self.writer = Restorer(root, options, whole=False)
+        self.writer = Restorer(root, options, whole=False, over=False)
         return self.writer
 
     def change(self, backlog: Backlog, context: Context) -> Backlog:
         """The backlog without what the event's request did. Raises UnknownPoint, NothingToUndo, ChangedSince, …"""
+        from taskkeep.backlog.history import state_of
         from taskkeep.backlog.travel import undo
 
         assert self.writer is not None
@@ -302,22 +304,21 @@ class Undoing:
         if not uids:
             what = events[0]["event_type"].replace("_", " ")
             raise NothingToUndo(f"'{what}' is no change of tasks that could be taken back", hint=_SEE)
-        needles = [b'"%s"' % uid.encode() for uid in uids] if len(uids) <= 20 else ()
-        first = [outline.place[prev] for prev in outline.prevs[numbers[0]] if prev in outline.place]
+        start = next(place for place, event in enumerate(events) if event["uid"])
+        first = [outline.place[prev] for prev in outline.prevs[numbers[start]] if prev in outline.place]
         seen = {*outline.past([numbers[-1]])[0]}
         later = [
             outline.event(number)
-            for number, row in enumerate(outline.rows)
-            if number not in seen and (not needles or any(needle in row for needle in needles))
+            for number in range(len(outline))
+            if number not in seen and outline.concerns(number, uids)
         ]
-        later = [event for event in later if event["uid"] in uids or event["details"].get("choices")]
         told = (self.event and outline.ids[named]) or events[-1]["event_id"]
         self.writer.details = {"undone": told}
         self.writer.reason = f"undo of event {told}"
         after, warnings = undo(
             backlog,
-            _partial(history, first, needles),
-            _partial(history, [numbers[-1]], needles),
+            state_of(outline.replay(first, uids)),
+            state_of(outline.replay([numbers[-1]], uids)),
             events,
             later,
             now=context.now,
@@ -357,9 +358,3 @@ class Undoing:
 
 
 _SEE = "'taskkeep log' shows the events with their ids."
-
-
-def _partial(history: History, heads: list[int], needles: Sequence[bytes]) -> Backlog:
-    from taskkeep.backlog.history import state_of
-
-    return state_of(history.outline.replay(heads, needles))

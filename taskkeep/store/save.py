@@ -60,6 +60,9 @@ _HAND_EDIT_HINT = (
     "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
     "'taskkeep restore' brings a saved state back."
 )
+_OPEN_MERGE_HINT = (
+    "'taskkeep conflicts' shows both values, 'taskkeep resolve' settles them; then finish it, or give it up, with git."
+)
 
 
 class Options:
@@ -303,19 +306,19 @@ class Writer:
     def _join(self, backlog: Backlog) -> None:
         """Accept the file where branches have just met and replay allows for it; else it is a hand edit."""
         wrong: list[str] = []
-        if len(self.log.heads) > 1:
-            replay = Replay(log.read_all(self.root))
-            self.choices, wrong = reconcile(replay, backlog.tasks, backlog.archived)
-            whole = self.archive_bytes in (None, text.dump(backlog.archived.values()))
-            if not wrong and whole and text.dump(backlog.tasks.values()) == self.bytes:
+        events = log.read_all(self.root)
+        self.choices, wrong = reconcile(Replay(events), backlog.tasks, backlog.archived)
+        whole = self.archive_bytes in (None, text.dump(backlog.archived.values()))
+        if not wrong and whole and text.dump(backlog.tasks.values()) == self.bytes:
+            if len(self.log.heads) > 1:
                 return
-        elif self.sha == self.log.after:
-            raise HandEdit(
-                "backlog.archive.json is not what the last save wrote",
-                hint=_HAND_EDIT_HINT,
-            )
+            from taskkeep.backlog.picked import was_picked_early
+
+            if was_picked_early(events):
+                return
+        name = ARCHIVE if len(self.log.heads) == 1 and self.sha == self.log.after else BACKLOG
         raise HandEdit(
-            "backlog.json is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
+            f"{name} is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
             hint=_HAND_EDIT_HINT,
             tasks=wrong[:50],
         )
@@ -364,6 +367,10 @@ class Writer:
         outcome.claims, outcome.results = context.claims.given, context.results
         others = self.adoption.reformatted(self, after) if self.adoption is not None else []
         joins = self.adoption is not None and len(self.log.heads) > 1
+        named = (self.sha, self.archive_sha()) == (self.log.after, self.log.archive)
+        if self.adoption is not None and after is before and not (others or joins or named):
+            # The log gives these files, but its last event, picked out of its order, names others.
+            head_event = ("merged", {"heads": list(self.log.heads), "choices": []})
         if after is before and head_event is None and not (others or joins):
             return outcome
         changed = task_changes(before, after, context.now)
@@ -603,6 +610,10 @@ class Writer:
         assert self.repository is not None
         try:
             refuse_obstacles(self.repository)
+        except RepositoryBusy as error:
+            if unmerged(self.repository, [BACKLOG, ARCHIVE]):
+                raise RepositoryBusy(error.message, hint=_OPEN_MERGE_HINT) from None
+            raise
         except Outside:
             if self.commits():
                 raise  # without a commit nobody needs to be named
@@ -626,7 +637,7 @@ class Writer:
         )
         try:
             if unmerged(self.repository, [BACKLOG, ARCHIVE]):
-                raise RepositoryBusy("backlog.json is unmerged", hint="Resolve the merge with git first.")
+                raise RepositoryBusy("a merge left conflicts in the backlog", hint=_OPEN_MERGE_HINT)
             return commit if commit.prepare() else None
         except BaseException:
             commit.discard()

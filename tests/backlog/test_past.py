@@ -12,7 +12,7 @@ from taskkeep.backlog import text, travel
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.difference import difference
 from taskkeep.backlog.events import Chain, Event, Request, line, task_changes
-from taskkeep.backlog.history import Outline, blame, state_of
+from taskkeep.backlog.history import Outline, blame, last_lines, lines_with, state_of
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
 from taskkeep.backlog.times import to_text
 from taskkeep.errors import TaskkeepError
@@ -124,6 +124,13 @@ def test_every_moment_is_as_it_was_whatever_came_after_and_beside_it(history: li
             named = outline.tasks_named(task_id, number)
             assert named.tasks.get(task_id) == live.get(task_id)
             assert named.archived.get(task_id) == archived.get(task_id)
+    ends = [outline.place[name] for name in world.left]
+    for head in ends[-2:]:
+        for number in ends:
+            changed = outline.later(number, head)
+            if changed is not None:
+                near = outline.state_before(outline.state(head), changed, number)
+                assert bytes_of(near) == bytes_of(outline.state(number))
     if world.left:
         name = sorted(world.left)[pick % len(world.left)]
         then = outline.state(outline.place[name])
@@ -192,3 +199,11 @@ def test_blame_names_the_event_after_which_each_field_was_as_it_is(history: list
             then = next(one for one in (*state.tasks.values(), *state.archived.values()) if one["uid"] == task["uid"])
             field, _, key = told["field"].partition(".")
             assert (then[field][key] if key else then[field]) == told["value"]
+
+
+@given(st.lists(st.sampled_from([b"", b"a", b"ab", b"ba", b"abab", b"c"]), max_size=12), st.integers(0, 15))
+def test_lines_are_found_as_if_all_were_looked_at(lines: list[bytes], count: int) -> None:
+    data = b"".join(line + b"\n" for line in lines)
+    for needles in ([b"ab"], [b"a", b"c"], [b"bb"], [b"abab", b"ba"], []):
+        assert lines_with(data, needles) == [line for line in lines if any(needle in line for needle in needles)]
+    assert last_lines(data, count) == (lines[-count:] if count else lines)

@@ -81,6 +81,24 @@ def test_a_line_that_names_a_deleted_task_says_so(cli: Cli) -> None:
     assert result.error["details"]["deleted"]["why"] == "done with"
 
 
+def test_a_line_with_an_old_etag_is_told_the_task_as_it_is_and_what_differs(cli: Cli) -> None:
+    task_id = cli.add("one")
+    old = cli.task(task_id)["etag"]
+    cli("start", task_id)
+    now = cli.task(task_id)
+    before = cli.bytes
+    plan = [
+        {"op": "add", "title": "not written"},
+        {"op": "done", "id": task_id, "if_match": now["etag"]},
+        {"op": "note", "id": task_id, "text": "x", "if_match": old},
+    ]
+    result = cli("batch", "-", "--json", stdin="\n".join(map(json.dumps, plan)).encode())
+    details = result.error["details"]
+    assert (result.status, result.error["code"], details["line"], details["task"]) == (5, "stale_etag", 3, now)
+    assert details["differs"]["status"] == {"from": "todo", "to": "in_progress"}
+    assert cli.bytes == before
+
+
 def test_a_dry_run_says_what_would_be(cli: Cli) -> None:
     before = cli.bytes
     answer = cli("batch", "-", "--json", "--dry-run", stdin=PLAN).json

@@ -212,3 +212,29 @@ def test_a_writer_whose_pipe_is_closed_saves_all_the_same(sandbox: Sandbox, shel
         assert (answer.status, answer.err) == (0, "")
     titles = {task["title"] for task in sandbox("list", "--json").json["tasks"]}
     assert {"closed 0", "closed 1", "closed 2"} <= titles
+
+
+TEXT = "`ls` $HOME \"quoted\" 'single' \\n %s {0}\n\ttabbed *.py !1 ; rm -rf x\n日本語 नमस्ते 👩‍👩‍👧 ﷽ <b>&amp;</b>"
+
+
+def test_text_arrives_as_it_was_sent_by_every_way_in(sandbox: Sandbox) -> None:
+    """As an argument, from stdin, from a file, in an object and in a batch; and comes out the same."""
+    (sandbox.folder / "text.md").write_text(TEXT, encoding="utf-8")
+    ways = [
+        (["add", "one", "-d", TEXT], b""),
+        (["add", "two", "-d", "-"], TEXT.encode()),
+        (["add", "three", "-d", "@text.md"], b""),
+        (["add", "-"], json.dumps({"title": "four", "description": TEXT}).encode()),
+        (["add", "-"], json.dumps({"title": "five", "description": TEXT}, ensure_ascii=False).encode()),
+    ]
+    for args, stdin in ways:
+        answer = sandbox(*args, "--json", stdin=stdin, LC_ALL="C")
+        assert answer.json["task"]["description"] == TEXT, args
+        task_id = answer.json["task"]["id"]
+        assert sandbox("show", task_id, "--json").json["task"]["description"] == TEXT
+        note = sandbox("note", task_id, "-", "--json", stdin=TEXT.encode()).json
+        assert note["tasks"][0]["notes"][0]["text"] == TEXT
+    batch = json.dumps({"op": "note", "id": task_id, "text": TEXT, "why": TEXT}).encode()
+    assert sandbox("batch", "-", "--json", stdin=batch).json["tasks"][0]["notes"][1]["text"] == TEXT
+    assert sandbox("log", "--limit", "1", "--json").json["events"][0]["why"] == TEXT
+    assert sandbox("verify", "--json").json["findings"] == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -100,6 +101,9 @@ FAILURES: list[tuple[list[str], bytes, str]] = [
     (["undo", "--actor", "nobody"], b"", "nothing_to_undo"),
     (["restore", "--at", "2001-01-01"], b"", "before_first_change"),
     (["restore"], b"", "usage"),
+    (["restore", "--at", "2999-01-01"], b"", "bad_point"),
+    (["add", "x", "-d", "key: AKIA" + "Q7RZLW3N5TXKPV2J"], b"", "secret"),
+    (["import", "nothing.json", "--from", "json"], b"", "not_found"),
     (["show", "TWO", "--at", "HEAD~6"], b"", "task_not_then"),
     (["apply", "-"], b'{"version": 1, "tasks": []}', "lost_task"),
     (["schema", "nope"], b"", "not_found"),
@@ -162,6 +166,14 @@ def test_every_command_has_a_shape_and_is_run_here() -> None:
     assert sorted(COMMANDS.keys() - {name for name, shape in SHAPES.items() if shape is None} - RUNS.keys()) == []
     assert sorted({shape for shape in SHAPES.values() if shape} - set(answer_schemas())) == []
     assert sorted((SHAPES.keys() | RUNS.keys()) - COMMANDS.keys()) == []
+
+
+def test_the_page_on_json_has_a_row_for_every_command() -> None:
+    """A writer that answers as all of them do needs none of its own."""
+    page = (Path(__file__).parents[2] / "docs" / "reference" / "json.md").read_text(encoding="utf-8")
+    rows = "".join(line for line in page.splitlines() if line.startswith("|"))
+    wanted = {name for name, shape in SHAPES.items() if shape not in (None, "saved")}
+    assert sorted(name for name in wanted if f"`{name}" not in rows) == []
 
 
 @pytest.mark.parametrize("name", sorted(COMMANDS.keys() & RUNS.keys()))

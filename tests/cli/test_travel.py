@@ -35,7 +35,7 @@ def past(cli: Cli) -> tuple[Cli, str, str]:
 def test_at_says_on_stderr_what_it_took_the_words_for(past: Any) -> None:
     cli, one, _ = past
     event = events(cli)[1]
-    for command in (["show", one], ["list"], ["search", "First"]):
+    for command in (["show", one], ["list"], ["ready"], ["search", "First"]):
         result = cli(*command, "--at", event["event_id"][:8])
         assert result.status == 0
         assert "First" in result.out
@@ -107,7 +107,15 @@ def test_log_is_filtered_by_time_actor_type_and_source(past: Any) -> None:
     assert cli("log", "--since", "nonsense").status == 2
     page = cli("log", "--limit", "2", "--json").json
     assert (page["events"], page["total"]) == (everything[:2], len(everything))
-    assert "older: --limit 0" in cli("log", "--limit", "2").err
+    assert page["next"] == 2
+    rest = cli("log", "--limit", "3", "--offset", "2", "--json").json
+    assert (rest["events"], rest["next"]) == (everything[2:5], 5)
+    last = cli("log", "--offset", str(len(everything) - 1), "--json").json
+    assert (last["events"], last["next"]) == (everything[-1:], None)
+    assert cli("log", "--offset", "99", "--json").json["events"] == []
+    assert cli("log", one, "--limit", "1", "--offset", "1", "--json").json["events"] == events(cli, one)[1:2]
+    assert cli("log", "--limit", "-1").status == cli("log", "--offset", "-1").status == 2
+    assert "older: --offset 2, or --limit 0" in cli("log", "--limit", "2").err
 
 
 def test_a_deleted_task_still_has_its_log_and_blame_of_what_is_there(past: Any) -> None:
@@ -160,6 +168,8 @@ def test_diff_of_branches_and_of_files(past: Any) -> None:
     )
     same = cli("diff", "--files", "old.json", "backlog.json", "--json").json
     assert same["changed"] == found["changed"]
+    assert cli("diff", "old.json", "backlog.json", "--json").json == same
+    assert cli("diff", "old.json").status == 2
     for names in (["nosuch.json", "backlog.json"], ["old.json"], [".", "backlog.json"]):
         assert cli("diff", "--files", *names).status in (2, 3, 4)
 

@@ -182,6 +182,7 @@ class Hub:
             "GITHUB_OUTPUT": str(paths["output"]),
             "GITHUB_STEP_SUMMARY": str(paths["summary"]),
             "GITHUB_SERVER_URL": "https://github.com",
+            "PYTHONPATH": str(self.checkout),
         }
         shell = ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step.run]
         done = subprocess.run(shell, cwd=self.checkout, env=env, capture_output=True, text=True)

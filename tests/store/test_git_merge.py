@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 import taskkeep
+from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
 from taskkeep.store import driver
+from taskkeep.store.citations import citations
+from taskkeep.store.git import repository_of
 
 
 def edit(kit: Any, name: str, **fields: Any) -> None:
@@ -664,3 +667,108 @@ def test_plain_git_merges_most_and_never_loses_what_verify_passes(
         assert f"theirs {case}" in kit.titles()
         assert kit.project.show(ids[:1])[0]["assignee"] == f"c{case}"
     assert clean >= cases - 2
+
+
+# -- what a search of random histories found -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_archived_on_one_branch_and_deleted_on_the_other_stays_in_the_archive(kit: Any, turned: bool) -> None:
+    """Git keeps the archive's file as the one side has it, without asking any driver; that loses nothing."""
+    kit.project.finish([kit.id_of("first")])
+    first = kit.id_of("first")
+    on(kit, "other", new=True)
+    kit.project.archive(older_than="0d")
+    on(kit, "main")
+    kit.project.delete([first], why="gone")
+    if turned:
+        on(kit, "other")
+
+    kit.git("merge", "-q", "-m", "merge", "main" if turned else "other")
+
+    assert list(kit.project.backlog().archived) == [first]
+    joined(kit)
+    assert list(kit.project.backlog().archived) == [first]
+
+
+def test_what_was_picked_before_what_it_follows_is_right_once_that_comes(kit: Any) -> None:
+    """The last event names a file that lacks it; replay gives the one that is there."""
+    on(kit, "other", new=True)
+    edit(kit, "first", role="backend")
+    on(kit, "main")
+    edit(kit, "second", role="frontend")
+    on(kit, "third", new=True)
+    kit.git("merge", "-q", "-m", "m", "other")
+    kit.project.add("picked")
+    on(kit, "main")
+    kit.git("cherry-pick", "third")
+    assert kit.project.verify().ok
+    kit.project.add("meanwhile")
+
+    kit.git("merge", "-q", "-m", "m", "other")
+
+    assert kit.project.show([kit.id_of("first")])[0]["role"] == "backend"
+    joined(kit)
+
+
+def test_a_criss_cross_without_the_driver_is_resolved_though_gits_base_holds_markers(kit: Any) -> None:
+    """The bases are merged by lines first; what both logs know stands in for them."""
+    kit.git("config", "--remove-section", "merge.taskkeep")
+    (kit.folder / ".taskkeep" / "local" / "uninstalled").touch()
+    on(kit, "other", new=True)
+    edit(kit, "first", title="theirs")
+    on(kit, "main")
+    edit(kit, "first", title="ours")
+    kit.git("branch", "old-main")
+    for branch, merged in (("main", "other"), ("other", "old-main")):
+        on(kit, branch)
+        kit.git("merge", "-q", "-m", "m", merged, check=False)
+        kit.project.resolve(choice="ours")
+        kit.git("commit", "-q", "-m", "m")
+    kit.project.add("of other")
+    on(kit, "main")
+    kit.git("merge", "-q", "-m", "m", "other", check=False)
+
+    [found] = kit.project.conflicts()
+    assert (found.conflict.field, found.conflict.ours, found.conflict.theirs) == ("title", "ours", "theirs")
+    kit.project.resolve(choice="theirs")
+    kit.git("commit", "-q", "-m", "m")
+
+    assert {"theirs", "second", "of other"} == kit.titles()
+    joined(kit)
+
+
+def test_a_change_picked_twice_leaves_no_markers(kit: Any) -> None:
+    """The log has it already, so that nothing is to be recorded; the file is put right all the same."""
+    kit.git("config", "--remove-section", "merge.taskkeep")
+    (kit.folder / ".taskkeep" / "local" / "uninstalled").touch()
+    on(kit, "other", new=True)
+    edit(kit, "first", title="changed")
+    on(kit, "main")
+    kit.git("cherry-pick", "other")
+    edit(kit, "changed", title="changed again")
+    kit.git("cherry-pick", "other", check=False)
+    assert "<<<<<<<" in kit.file.read_text()
+
+    kit.project.resolve(choice="ours")
+
+    assert "changed again" in kit.titles()
+    assert kit.project.verify().ok
+
+
+def test_doctor_names_what_cites_a_renumbered_task(kit: Any) -> None:
+    """In texts and in the user's own commit messages; those of saves are clear by their events."""
+    first = kit.project.backlog().tasks[kit.id_of("first")]
+    younger = {**kit.project.backlog().tasks[kit.id_of("second")], "aliases": [first["id"]]}
+    backlog = Backlog({younger["id"]: {**younger, "description": f"after {first['id']}, not {first['id']}9"}})
+    kit.git("commit", "-q", "--allow-empty", "-m", f"Mends {first['id']}")
+    backlog = backlog.replacing(first)
+
+    told = citations(backlog, repository_of(str(kit.folder)))
+
+    assert [words.partition(" names ")[0].partition(" (")[0] for words in told] == [
+        f"{younger['id']}: description",
+        f"commit {kit.head()[:7]}",
+    ]
+    assert all(f"{first['id']}: that task, or {younger['id']}" in words for words in told)
+    assert citations(backlog.without(younger["id"]), repository_of(str(kit.folder))) == []

@@ -11,6 +11,7 @@ import pytest
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import (
     AmbiguousPoint,
+    BacklogUnreadable,
     BadPoint,
     BeforeFirst,
     ChangedSince,
@@ -449,12 +450,19 @@ def test_what_changed_no_task_cannot_be_undone(kit: Any) -> None:
             kit.project.undo(name)
 
 
-def test_undo_without_git_and_over_a_damaged_file(kit: Any) -> None:
+def test_undo_works_without_git_but_leaves_a_damaged_file_to_restore(kit: Any) -> None:
     kit.project.delete([kit.id_of("first")], why="no")
+    event = last_event(kit)["event_id"]
     os.rename(kit.folder / ".git", kit.folder / "elsewhere")
-    kit.file.write_bytes(b"{")
+    for damage in (lambda: kit.file.write_bytes(b"{"), kit.file.unlink):
+        damage()
+        for act in (lambda: kit.project.undo(event), lambda: kit.project.blame(kit.project.log().events[0]["task_id"])):
+            with pytest.raises(BacklogUnreadable) as caught:
+                act()
+            assert "taskkeep restore --at" in caught.value.hint
+        kit.project.restore(at=event)
 
-    kit.project.undo(last_event(kit)["event_id"])
+    kit.project.undo(event)
 
     assert kit.titles() == {"first", "second"}
 

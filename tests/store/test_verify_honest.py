@@ -402,6 +402,16 @@ def a_commit_that_the_user_made(case: Case) -> None:
     case.commit("By hand, with --no-commit before")
 
 
+@honest
+def a_git_revert_mended(case: Case) -> Asked:
+    """What the base has and the revert took out comes back, and a change of its own takes it back."""
+    more_on_base(case)
+    case.git("merge", "-q", "-m", "Meet", "base")
+    case.git("revert", "--no-edit", "base")
+    case.project.adopt(base="base", why="the revert is right", allow_revert=[case.id_of("epsilon")])
+    return Asked(history=False)  # the commit of the revert was bad indeed
+
+
 # -- where the backlog lies -------------------------------------------------------------------------
 
 

@@ -304,6 +304,14 @@ def an_event_is_given_twice(case: Case) -> Any:
 
 
 @planted("audit_broken")
+def events_of_one_request_change_places(case: Case) -> Any:
+    path = case.event_file("task_created", "still 1")
+    rows = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*rows[:2], rows[3], rows[2], *rows[4:]]))
+    return at(case, path, 3)
+
+
+@planted("audit_broken")
 def an_event_in_the_middle_is_gone(case: Case) -> Any:
     path = case.event_file("task_created", "gamma")
     path.unlink()
@@ -463,6 +471,7 @@ def the_whole_backlog_is_gone(case: Case) -> Any:
 def assert_found(case: Case, code: str, where: Any, findings: list[dict[str, Any]]) -> None:
     hits = [finding for finding in findings if finding["code"] == code]
     assert hits, [(finding["code"], finding["message"]) for finding in findings]
+    assert all(finding["hint"] and (finding["line"] or not finding["file"]) for finding in findings), findings
     if where is None:
         return
     places = {(finding["file"], finding["line"]) for finding in hits}

@@ -1,7 +1,8 @@
 """The step of the action: finds what to hold HEAD against, fetches what a shallow checkout lacks, runs the check.
 
 Everything comes from the environment: VERIFY_* are the action's inputs, the rest is the runner's. Only the
-standard library is used; the program is the one beside this interpreter.
+standard library is used; the program is this interpreter's own, and sees nothing of the
+checkout but its data.
 """
 
 from __future__ import annotations
@@ -47,7 +48,7 @@ class Step:
         self.folder = self._inside(env.get("VERIFY_DIRECTORY") or ".", "directory")
         self.event_name = env.get("GITHUB_EVENT_NAME", "")
         self.event = self._event()
-        self.program = [str(Path(sys.executable).parent / "taskkeep"), "-C", str(self.folder), "verify"]
+        self.program = [sys.executable, "-I", "-m", "taskkeep", "-C", str(self.folder), "verify"]
         for name in ("all", "strict"):
             if flag(name):
                 self.program.append(f"--{name}")

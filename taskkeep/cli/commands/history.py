@@ -20,7 +20,7 @@ app = new_app()
     epilog="""taskkeep diff yesterday
     taskkeep diff main..feature --stat
     taskkeep diff v1.0 HEAD --exit-code
-    taskkeep diff --files old.json backlog.json""",
+    taskkeep diff old.json backlog.json""",
 )
 def diff(
     ctx: typer.Context,
@@ -34,12 +34,14 @@ def diff(
     stat: Annotated[bool, typer.Option("--stat", help="Only how many tasks, and in which fields.")] = False,
     full: Annotated[bool, typer.Option("--full", help="Long texts whole, not what changed in them.")] = False,
     exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 1 where there is a difference.")] = False,
-    files: Annotated[bool, typer.Option("--files", help="FROM and TO are files of the shape of backlog.json.")] = False,
+    files: Annotated[
+        bool, typer.Option("--files", help="FROM and TO are files shaped like backlog.json, whatever they are called.")
+    ] = False,
 ) -> int:
     """Show what changed between two points in time, per task and field.
 
     Without FROM: what of backlog.json no save has recorded. A point is a time, a git revision, an
-    event's id or a backup's name.
+    event's id or a backup's name; two files that end in .json are compared as files.
     """
     call = call_of(ctx)
     if files:

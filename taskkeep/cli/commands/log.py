@@ -41,6 +41,7 @@ def log(
     ] = None,
     full: Annotated[bool, typer.Option("--full", help="Long texts whole, not what changed in them.")] = False,
     limit: Annotated[int, typer.Option("--limit", metavar="N", help="At most the last N; 0 for all.")] = LIMIT,
+    offset: Annotated[int, typer.Option("--offset", metavar="N", help="Leave out the last N.")] = 0,
 ) -> None:
     """Show who changed what, when and why.
 
@@ -56,10 +57,16 @@ def log(
         types=split(types or ()),
         sources=split(source or ()),
         limit=limit,
+        offset=offset,
     )
     if call.output.is_json:
         call.output.json(
-            {"events": page.events, "total": page.total, **({"warnings": page.notes} if page.notes else {})}
+            {
+                "events": page.events,
+                "total": page.total,
+                "next": page.next,
+                **({"warnings": page.notes} if page.notes else {}),
+            }
         )
         return
     call.output.warnings(page.notes)
@@ -70,5 +77,5 @@ def log(
         if event["event_type"] == "merged":
             lines.append(merge_lines(event, heads, call.output.screen))
     call.output.text("".join(lines))
-    if len(page.events) < page.total:
-        call.output.notice(f"… {page.total - len(page.events)} older: --limit 0 for all")
+    if page.next is not None:
+        call.output.notice(f"… {page.total - page.next} older: --offset {page.next}, or --limit 0 for all")

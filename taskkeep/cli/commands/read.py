@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from taskkeep.cli.app import Listing, PastListing, Viewer, new_app
+from taskkeep.cli.app import PastListing, Viewer, new_app
 from taskkeep.cli.call import call_of
 from taskkeep.cli.ids import IdOption, Ids, needed_ids
 from taskkeep.cli.output import field_names
@@ -31,7 +31,7 @@ def list_tasks(ctx: typer.Context) -> None:
     call.output.page(call.project.list(call.query(), at=call.moment), fields, at=call.moment)
 
 
-@app.command("ready", cls=Listing, epilog="taskkeep ready --role backend --limit 1")
+@app.command("ready", cls=PastListing, epilog="taskkeep ready --role backend --limit 1")
 def ready(ctx: typer.Context) -> None:
     """List what can be started now, best first, and why.
 
@@ -40,7 +40,7 @@ def ready(ctx: typer.Context) -> None:
     """
     call = call_of(ctx)
     fields = field_names(call.fields)
-    call.output.page(call.project.ready(call.query()), fields, ready=True)
+    call.output.page(call.project.ready(call.query(), at=call.moment), fields, ready=True, at=call.moment)
 
 
 @app.command("search", cls=PastListing, epilog='taskkeep search "merge driver" --all')

@@ -96,8 +96,8 @@ class Findings:
                 "message": redacted(message),
                 "task_id": task_id,
                 "file": file,
-                "line": line,
-                "hint": hint,
+                "line": line or 1 if file else None,
+                "hint": hint or _HINTS.get(code, "See 'taskkeep log', and 'git log' of the file."),
             }
         )
 
@@ -112,6 +112,11 @@ class Findings:
         return {finding["code"] for finding in self.list}
 
 
+# What to do where the error that was found says nothing itself.
+_HINTS = {
+    "schema": "Mend it by hand, then 'taskkeep adopt'; or 'taskkeep restore' brings a saved state back.",
+    "config": "Mend it by hand; each key has a default, so that one may also be left out.",
+}
 _OF_TASKS = {"lost_task", "reverted_field", "unaudited_change"}
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import secrets
 from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
-from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
 from taskkeep.store.revision import commit_of, is_shallow
 from taskkeep.store.verify import compare as between
 from taskkeep.store.verify.backups import check_backups
@@ -150,6 +150,7 @@ class Judgement:
         found = self.findings if findings is None else findings
         if not tree.exists:
             return Judged(tree, found)
+        self.shared.load([tree, *olds])
         exceptions = [event for old in olds for event in old.log.loose] if olds else tree.log.loose
         return judge(
             tree,
@@ -194,6 +195,7 @@ class Judgement:
             self.checked["unchanged"] = True
             self.notes.append("nothing of the backlog is staged")
             return Judged(Tree(staged.label, self.shared, {}, {}), self.findings)
+        self.shared.load([staged, *([old] if old is not None else [])])
         judged = self.judge_head(staged)
         if old is not None:
             between.compare(old, judged, self.findings)
@@ -211,6 +213,7 @@ class Judgement:
         olds = [self._old_tree(commit, "the merge base" if commit != base_commit else "the base", tree)
                 for commit in merge_bases]  # fmt: skip
         tip = olds[0] if merge_bases == [base_commit] else self._old_tree(base_commit, "the base", tree)
+        self.shared.load([tree, tip, *olds])
         self.checked |= {
             "commit": head,
             "base": {"commit": base_commit, "events": len(tip.log.hashes)},
@@ -357,7 +360,7 @@ class Judgement:
             self.checked["backups"] = check_backups(root, events, self.findings)
         if self.repository is None or self.repository.bare:
             return
-        paths = [self.prefix + name for name in (BACKLOG, ARCHIVE)]
+        paths = [self.prefix + name for name in (BACKLOG, ARCHIVE, CONFIG, AUDIT)]
         if self.repository.run("-C", self.repository.top, "ls-files", "-u", "--", *paths).out:
             self._unmerged()
 

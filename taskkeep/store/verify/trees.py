@@ -65,6 +65,12 @@ def read_events(data: bytes) -> EventFile:
             if name in names[:at]:
                 troubles.append((lines[at], "gives an event for the second time"))
                 break
+    place = {name: at for at, name in enumerate(names)}
+    for at, event in enumerate(events):
+        # A pack has its requests in the order of their files' names, which clocks may disorder.
+        if any((later := place.get(prev, -1)) > at and events[later]["txn"] == event["txn"] for prev in event["prev"]):
+            troubles.append((lines[at], "stands before an event that it follows"))
+            break
     return EventFile(events, lines, troubles)
 
 
@@ -180,6 +186,10 @@ class Shared:
                     hint="A shallow or partial clone lacks it: fetch it whole with 'git fetch --unshallow --refetch'.",
                 )
             self.blobs[name] = found[2]
+
+    def load(self, trees: Iterable[Tree]) -> None:
+        """Read all that these trees need, in one process instead of several."""
+        self.fetch(key for tree in trees for key in tree.files.values() if key not in self.events)
 
     def events_of(self, key: str, data: bytes) -> EventFile:
         if key not in self.events:
