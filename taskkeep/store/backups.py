@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.times import later, to_text
-from taskkeep.errors import BackupDamaged, InvalidField, TaskkeepError, UnknownPoint
+from taskkeep.errors import BackupDamaged, DiskFault, InvalidField, TaskkeepError, UnknownPoint
 from taskkeep.store.files import make_folder, read, remove, sync_folder, write_all, write_new
 from taskkeep.store.progress import steps
 
@@ -120,11 +120,13 @@ def problem(data: bytes, promised: str | None) -> str | None:
 
 
 def trouble(root: Root, name: str, promised: str | None) -> str | None:
-    """What is wrong with a snapshot, None where nothing is known to be. Raises OSError."""
+    """What is wrong with a snapshot, None where nothing is known to be. Raises DiskFault."""
     try:
         return problem(content(root, name), promised)
     except UnknownPoint:
         return None  # pruned meanwhile
+    except DiskFault:
+        raise  # what cannot be read may be whole
     except TaskkeepError as error:
         return error.message
 

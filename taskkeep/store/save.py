@@ -379,12 +379,7 @@ class Writer:
         if not changed and head_event is None and not joins:
             outcome.backlog = before
             return outcome
-        check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
-        self.warnings += refuse_worse(before, after)
-        self._judge_secrets(before, changed, context.whys)
-        if narrowing := narrowing_of(self.config):
-            pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
-            self.warnings += narrowing.refuse_worse(pairs)
+        self._judge(before, after, changed, context.whys)
         outcome.changed = True
         if options.dry_run:
             return outcome
@@ -409,6 +404,21 @@ class Writer:
 
             self.warnings += filter(None, [welcome(self.root, self.repository)])
         return outcome
+
+    def _judge(
+        self,
+        before: Backlog,
+        after: Backlog,
+        changed: Sequence[tuple[str, Task, dict[str, Any]]],
+        whys: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Refuse what the schema, the rules and the project's own configuration do, and secrets."""
+        check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
+        self.warnings += refuse_worse(before, after)
+        self._judge_secrets(before, changed, whys)
+        if narrowing := narrowing_of(self.config):
+            pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
+            self.warnings += narrowing.refuse_worse(pairs)
 
     def _again(self, first: list[Event], backlog: Backlog, outcome: Outcome) -> Outcome:
         """The answer to a request that was carried out before."""

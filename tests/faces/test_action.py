@@ -223,7 +223,7 @@ def test_an_honest_pull_request_passes_on_a_shallow_checkout(hub: Hub) -> None:
     assert ran.status == 0, ran.log
     assert (ran.outputs["ok"], ran.outputs["base"], ran.outputs["findings"]) == ("true", base, "0")
     assert re.fullmatch("[0-9a-f]{64}( [0-9a-f]{64})*", ran.outputs["heads"])
-    assert hub.ids[0] in ran.summary
+    assert f"{hub.ids[0]} one — works now (Ada)" in ran.summary
     assert git(hub.checkout, "cat-file", "-t", head) == "commit"
 
 

@@ -16,6 +16,7 @@ import taskkeep
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
+from taskkeep.errors import SecretFound, Usage
 from taskkeep.store import driver
 from taskkeep.store.citations import citations
 from taskkeep.store.git import repository_of
@@ -772,3 +773,27 @@ def test_doctor_names_what_cites_a_renumbered_task(kit: Any) -> None:
     ]
     assert all(f"{first['id']}: that task, or {younger['id']}" in words for words in told)
     assert citations(backlog.without(younger["id"]), repository_of(str(kit.folder))) == []
+
+
+def test_a_value_for_a_conflict_goes_through_the_same_rules(conflict: Any) -> None:
+    """No secret, no other type; a request with its key is carried out once."""
+    first = conflict.id_of("third of ours")
+    with pytest.raises(SecretFound):
+        conflict.project.resolve(first, "title", choice="value", value="AKIA" + "Q3EGRZTIEXAMPL3X")
+    with pytest.raises(Usage):
+        conflict.project.resolve(first, "title", choice="ours", if_match="0" * 16)
+    once = conflict.project.resolve(first, "title", choice="value", value="both", key="k")[0]
+
+    again = conflict.project.resolve(first, "title", choice="value", value="both", key="k")[0]
+
+    assert (again.replayed, again.events) == (True, once.events)
+
+
+def test_a_merge_takes_a_reason_and_no_option_that_it_would_pass_over(both: Any) -> None:
+    for option in ({"key": "k"}, {"if_match": "0" * 16}, {"commit": False}):
+        with pytest.raises(Usage):
+            both.project.merge("other", **option)
+
+    both.project.merge("other", why="as agreed")
+
+    assert both.git("log", "-1", "--format=%B").strip() == "Merge branch 'other'\n\nas agreed"

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from taskkeep.store.verify.trees import Tree
 
 ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
-LOST = "'taskkeep restore' brings it back; 'taskkeep delete' with --why is how a task goes."
 FROM_GIT = "Bring it back from git: 'git log' shows the commits that touched it."
 # Ways of deleting that are a reason in themselves.
 _REASONED = ("restore", "undo", "apply", "adopt", "merge", "resolve")
@@ -40,6 +39,11 @@ def named(task: Task) -> str:
     """A task for a message: its id, and its title for those who do not know ids by heart."""
     title = task.get("title")
     return f"{task['id']} ({shortened(title)})" if isinstance(title, str) and title else str(task["id"])
+
+
+def lost_hint(task_id: str) -> str:
+    """What to do about a task that is gone."""
+    return f"'taskkeep restore {task_id} --at WHEN' brings it back; 'taskkeep delete' with --why is how a task goes."
 
 
 class Judged:
@@ -340,7 +344,7 @@ def _unexplained(judged: Judged, told: Mapping[str, Task], words: str) -> None:
         file, line = tree.line_of(task_id)
         if words.endswith("is missing"):
             what = f"{named(told[task_id])} is gone, and no event deletes it"
-            findings.add("lost_task", what, task_id=task_id, file=file, line=line, hint=LOST)
+            findings.add("lost_task", what, task_id=task_id, file=file, line=line, hint=lost_hint(task_id))
         else:
             task = judged.live.get(task_id) or judged.archived[task_id]
             what = f"{named(task)} is there, and no event adds it"
