@@ -456,6 +456,7 @@ class Writer:
         options = self.options
         reasons = [options.why or "", *(why for several in whys.values() for why in several)]
         reason = [("the reason", one) for why in dict.fromkeys(reasons) for one in secrets.find(why)]
+        allowed: set[tuple[str | None, str]] | None = None
         for number, (kind, task, details) in enumerate(changed):
             found = secrets.new_in(before.get(task["id"]), task) if kind != "task_deleted" else []
             if not number:
@@ -463,9 +464,10 @@ class Writer:
             if not found:
                 continue
             if not options.allow_secret:
-                # What was let pass once may be moved, restored and undone.
-                allowed = secrets.allowed_in(log.read_all(self.root))
-                found = [(field, one) for field, one in found if one.fingerprint not in allowed]
+                # What was let pass in a task once may be moved within it, undone and restored.
+                if allowed is None:
+                    allowed = secrets.allowed_in(log.read_all(self.root))
+                found = [(field, one) for field, one in found if (task["uid"], one.fingerprint) not in allowed]
                 if not found:
                     continue
                 field, one = found[0]

@@ -73,11 +73,11 @@ def judge(
     findings: Findings,
     *,
     narrowed_by: Tree | None = None,
-    allowed: Collection[str] = (),
+    allowed: Collection[tuple[str | None, str]] = (),
     progress: Progress | None = None,
 ) -> Judged:
-    """Check one tree. *narrowed_by*: whose configuration narrows the schema; *allowed*: fingerprints of
-    secrets that are let pass."""
+    """Check one tree. *narrowed_by*: whose configuration narrows the schema; *allowed*: secrets that are
+    let pass, by the task's uid and their fingerprint."""
 
     def step(what: str) -> None:
         if progress is not None:
@@ -440,14 +440,14 @@ def _check_narrowed(judged: Judged, narrowing: Narrowing) -> None:
         judged.findings.add("schema", problem.message, task_id=task["id"], file=file, line=line, hint=problem.hint)
 
 
-def _check_secrets(judged: Judged, allowed: Collection[str]) -> None:
+def _check_secrets(judged: Judged, allowed: Collection[tuple[str | None, str]]) -> None:
     tree = judged.tree
     for name, tasks in ((BACKLOG, judged.live), (ARCHIVE, judged.archived)):
         if not tasks or not secrets.might_hold(tree.data(name).decode("utf-8", "replace")):
             continue
         for task_id, task in tasks.items():
             for field, found in secrets.in_task(task):
-                if found.fingerprint in allowed:
+                if (task.get("uid"), found.fingerprint) in allowed:
                     continue
                 file, line = tree.line_of(task_id, field)
                 judged.findings.add(
