@@ -1,8 +1,9 @@
 """Measure whole processes and print a Markdown table: `python benchmarks/run.py [--large] [--runs N]`.
 
 Every command is run beside its floor, in turns, so that both see the same machine. Reads have
-`python -c "import typer"` for a floor, writes that and floor.py, their times added, verify verify_floor.py. Times are
-medians of wall-clock milliseconds, memory is the largest resident size of the command and its children.
+`python -c "import typer"` for a floor, writes that and floor.py, their times added, verify verify_floor.py, the
+merge of two branches merge_floor.py. Times are medians of wall-clock milliseconds, memory is the largest resident
+size of the command and its children.
 """
 
 from __future__ import annotations
@@ -29,6 +30,8 @@ LONG_LOG = 50_000
 BATCH = 1_000
 PAST = 1_000
 WRITE_FLOOR, VERIFY_FLOOR = str(HERE / "floor.py"), str(HERE / "verify_floor.py")
+MERGE_FLOOR = str(HERE / "merge_floor.py")
+EDITS = 1_000
 READ_FLOOR = [sys.executable, "-c", "import typer"]
 
 
@@ -148,6 +151,7 @@ class Bench:
         self.measure("done", size, [self.tool, "done", "{id}", "--force"], floor, path, self.open_ids(path))
         if count >= BATCH:
             self.batch(size, floor, path)
+        self.merge(count, source)
         self.travel(count, path, some)
         self.imports(count, tasks, source, floor)
         for old in self.folder.glob(f"*-{count}"):
@@ -167,6 +171,35 @@ class Bench:
             (self.folder / f"plan-{turn}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
         plan = str(self.folder / "plan-{turn}.jsonl")
         self.measure(f"batch of {2 * len(ids):,}", size, [self.tool, "batch", plan, "-q"], floor, path)
+
+    def merge(self, count: int, source: Path) -> None:
+        """git's driver: EDITS of either side (a tenth where there are few tasks), the half of them of one task each."""
+        tasks = json.loads(source.read_bytes())["tasks"]
+        edits = min(EDITS, count // 10)
+        names = []
+        for name, first, change in (
+            ("base", 0, {}),
+            ("ours", 0, {"assignee": "ours", "updated_at": "2030-01-01T00:00:00.000000Z"}),
+            ("theirs", edits // 2, {"role": "theirs", "updated_at": "2030-01-01T00:00:00.000001Z"}),
+        ):
+            edited = [
+                {**task, **change} if change and first <= place < first + edits else task
+                for place, task in enumerate(tasks)
+            ]
+            names.append(str(self.folder / f"merge-{name}-{count}"))
+            _dump(edited, names[-1])
+        folder = self.repository(f"merged-{count}")
+        own, target = [self.tool, "merge-driver", *names, "backlog.json"], names[1]
+        shutil.copyfile(target, f"{target}.kept")
+        costs: tuple[list[Cost], list[Cost]] = ([], [])
+        for turn in range(self.runs + 1):
+            for gathered, args in zip(costs, (own, [sys.executable, MERGE_FLOOR, *names]), strict=True):
+                shutil.copyfile(f"{target}.kept", target)
+                cost = self.cost(args, folder)
+                if turn:
+                    gathered.append(cost)
+        self.rows.append(Row(f"merge-driver, 2 x {edits:,} edits", f"{count:,}", *costs))
+        print(_line(self.rows[-1]), file=sys.stderr)
 
     def travel(self, count: int, path: Path, some: str) -> None:
         """What looks back, with PAST events more, beside `list` on the same backlog."""
@@ -233,6 +266,14 @@ class Bench:
         floor = self.floor_repository("floor-long-log", source)
         label = f"add, {LONG_LOG:,} events"
         self.measure(label, f"{count:,}", [self.tool, "add", "Measure the parser"], floor, path)
+
+
+def _dump(tasks: list[dict[str, object]], path: str) -> None:
+    """In canonical form, which a task's fields have an order in."""
+    from taskkeep.backlog import text
+    from taskkeep.backlog.task import canonical
+
+    Path(path).write_bytes(text.dump(canonical(task) for task in tasks))
 
 
 def _an_id(backlog: Path) -> str:

@@ -241,6 +241,15 @@ def answer_schema(name: str) -> dict[str, Any]:
     return read_schema(name)
 
 
+def _refuse_meaningless(asked: Options, command: str, names: Sequence[str]) -> None:
+    """Refuse options that every writer takes and this one could only pass over. Raises Usage."""
+    for name in names:
+        value = getattr(asked, name)
+        if value is False if name == "commit" else value:
+            option = "no-commit" if name == "commit" else name.replace("_", "-")
+            raise Usage(f"{command} has no use for --{option}", hint="Leave it out.")
+
+
 def _options(values: Mapping[str, Any]) -> Options:
     from taskkeep.store.save import Options
 
@@ -890,7 +899,8 @@ class Project:
         from taskkeep.backlog.times import seconds_of
         from taskkeep.store.config import load_config
 
-        age = seconds_of(older_than or load_config(self.root)["archive.older_than"], field="older_than")
+        asked = load_config(self.root)["archive.older_than"] if older_than is None else older_than
+        age = seconds_of(asked, field="older_than")
         outcome = self._save(
             "archive", age, lambda b, c: archive_tasks(b, older_than=age, now=c.now), options, source="archive"
         )
@@ -911,6 +921,7 @@ class Project:
         from taskkeep.store.save import writing
 
         asked = _options(options)
+        _refuse_meaningless(asked, "merge", ("if_match", "claim", "key", "commit", "allow_secret"))
         with writing(self.root, asked) as writer:
             repository = writer.repository
             if repository is None:
@@ -940,6 +951,7 @@ class Project:
         from taskkeep.store.save import writing
 
         asked = _options(options)
+        _refuse_meaningless(asked, "sync", ("if_match", "claim", "key", "commit", "allow_secret"))
         with writing(self.root, asked) as writer:
             repository = writer.repository
             if repository is None:
@@ -988,7 +1000,10 @@ class Project:
         from taskkeep.store import resolve
         from taskkeep.store.save import writing
 
-        with writing(self.root, _options({**options, "source": "resolve"}), kind=resolve.Resolver) as writer:
+        asked = _options({**options, "source": "resolve"})
+        asked.request = ["resolve", [task_id, field, choice, value]]
+        _refuse_meaningless(asked, "resolve", ("if_match", "claim"))
+        with writing(self.root, asked, kind=resolve.Resolver) as writer:
             assert isinstance(writer, resolve.Resolver)
             repository = writer.repository
 

@@ -81,7 +81,9 @@ class Branch:
         if not changed and choices is None:
             return
         request = Request(txn=f"{number:036d}", actor="ada", now=now, source="api", why=None, key=None, digest=None)
-        chain = Chain(request, before="", after="", heads=heads(self.events), new_id=lambda: f"{next(self.numbers)}")
+        chain = Chain(
+            request, before="", after="", heads=heads(self.events), new_id=lambda: f"{next(self.numbers):036d}"
+        )
         if choices is not None:
             chain.add("merged", None, None, {"heads": heads(self.events), "choices": choices})
         for kind, task, details in changed:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog.events import diff
-from taskkeep.backlog.task import same_task
+from taskkeep.backlog.task import FIELDS, same, same_task
 
 if TYPE_CHECKING:
     from taskkeep.backlog.backlog import Backlog
@@ -56,7 +56,7 @@ def difference(before: Backlog, after: Backlog) -> Difference:
         if uid not in old:
             continue
         previous, was_archived = old[uid]
-        changes: Changes = {} if same_task(previous, task) else diff(previous, task)
+        changes: Changes = {} if same_task(previous, task) else _changes(previous, task)
         if archived != was_archived:
             changes["archived"] = {"from": was_archived, "to": archived}
         if len(changes) > 1:
@@ -68,6 +68,14 @@ def difference(before: Backlog, after: Backlog) -> Difference:
         [task for uid, (task, _) in old.items() if uid not in new],
         changed,
     )
+
+
+def _changes(previous: Task, task: Task) -> Changes:
+    changes = diff(previous, task)
+    for field in sorted({*previous, *task}.difference(FIELDS)):  # of a newer version, or put there by hand
+        if not same(previous.get(field), task.get(field)):
+            changes[field] = {"from": previous.get(field), "to": task.get(field)}
+    return changes
 
 
 def _by_uid(backlog: Backlog, other: Backlog) -> dict[str, tuple[Task, bool]]:

@@ -354,17 +354,16 @@ class Past:
     """What each task held, by the events of the log in causal order; read task by task, when asked."""
 
     def __init__(self, events: Sequence[Event]) -> None:
-        self._events: dict[str, list[Event]] = {}
+        self._events: dict[str | None, list[Event]] = {}
         self._bearers: dict[str, set[str]] = {}
         self._held: dict[str, dict[str, list[Any]]] = {}
         self.deleted: dict[str, Task] = {}
         for event in events:
-            for choice in event["details"].get("choices", ()):
-                self._events.setdefault(choice["uid"], []).append(event)
             uid = event["uid"]
+            for of in {choice["uid"] for choice in event["details"].get("choices", ())} | {uid}:
+                self._events.setdefault(of, []).append(event)
             if uid is None:
                 continue
-            self._events.setdefault(uid, []).append(event)
             self._bearers.setdefault(event["task_id"], set()).add(uid)
             if event["event_type"] == "task_deleted":
                 self.deleted[uid] = event["details"]["task"]

@@ -130,10 +130,10 @@ def fingerprints(found: Iterable[tuple[str, Secret]]) -> list[str]:
     return sorted({one.fingerprint for _, one in found})
 
 
-def allowed_in(events: Iterable[Event]) -> set[str]:
-    """The fingerprints of the secrets that events let pass, each with a reason."""
+def allowed_in(events: Iterable[Event]) -> set[tuple[str | None, str]]:
+    """The secrets that events let pass, each with a reason: the task's uid, and the fingerprint."""
     return {
-        name
+        (event["uid"], name)
         for event in events
         if isinstance(names := event["details"].get("allowed_secrets"), list) and (event["why"] or "").strip()
         for name in names

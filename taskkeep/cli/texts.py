@@ -93,14 +93,18 @@ class Texts:
 
 
 def read_file(path: str, limit: int, *, hint: str = "") -> bytes:
-    """The bytes of a file that the user named. Raises NotFound, InputInvalid."""
+    """The bytes of a file that the user named. Raises NotFound, InputInvalid, Usage."""
+    from taskkeep.backlog.task import shortened
+
     try:
         with open(os.path.expanduser(path), "rb") as file:
             return _limited(file.read(limit + 1), limit, path)
     except FileNotFoundError:
-        raise NotFound(f"no file {path}", hint=hint or "Give its path, or - for stdin.") from None
+        raise NotFound(f"no file {shortened(path)}", hint=hint or "Give its path, or - for stdin.") from None
     except OSError as error:
-        raise InputInvalid(f"cannot read {path}: {error.strerror}") from None
+        raise InputInvalid(f"cannot read {shortened(path)}: {error.strerror}") from None
+    except ValueError:  # a NUL in it
+        raise Usage(f"{shortened(path)} is no path") from None
 
 
 def _limited(data: bytes, limit: int, name: str) -> bytes:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 ANNOTATIONS = 10  # GitHub shows no more of a level for one step
 SUMMARY_BYTES = 1_000_000  # GitHub refuses a summary of more than 1 MiB
 ROWS = 200  # of each table of a summary
+REASONS = 3  # of each task
+REASON_MOST = 200  # characters of each
 
 
 # -- GitHub ------------------------------------------------------------------------------------
@@ -165,11 +167,15 @@ def _one_backlog(checked: Mapping[str, Any], changes: Any) -> Iterator[str]:
     if checked.get("prefix"):
         yield f"### {safe(checked['prefix'])}"
     if changes is not None:
-        yield from _list("Adds", [_task(task) for task in changes.added])
-        yield from _list("Finishes", [_task(task) for task in changes.finished])
-        yield from _list(
-            "Changes", [f"{_task(task)}: {safe(', '.join(fields))}" for task, fields in changes.changed if fields]
-        )
+        whys = changes.whys
+        yield from _list("Adds", [_task(task) + _reasons(task, whys) for task in changes.added])
+        yield from _list("Finishes", [_task(task) + _reasons(task, whys) for task in changes.finished])
+        changed = [
+            f"{_task(task)}: {safe(', '.join(fields))}{_reasons(task, whys)}"
+            for task, fields in changes.changed
+            if fields
+        ]
+        yield from _list("Changes", changed)
         yield from _list("Deletes", [_deleted(task, event) for task, event in changes.deleted])
         if not any(changes[:4]):
             yield "The tasks are the same on both sides."
@@ -195,6 +201,19 @@ def _list(title: str, rows: Sequence[str]) -> Iterator[str]:
 
 def _task(task: Mapping[str, Any]) -> str:
     return f"{safe(str(task['id']))} {safe(str(task['title']))}"
+
+
+def _reasons(task: Mapping[str, Any], whys: Mapping[str, Sequence[tuple[str, str]]]) -> str:
+    """Why it was changed, as far as those who did it said."""
+    told = whys.get(task.get("uid", ""), ())
+    parts = [f"{safe(_cut(why))} ({safe(actor)})" for why, actor in told[:REASONS]]
+    if len(told) > REASONS:
+        parts.append(f"and {len(told) - REASONS} more")
+    return f" — {'; '.join(parts)}" if parts else ""
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= REASON_MOST else text[: REASON_MOST - 1] + "…"
 
 
 def _deleted(task: Mapping[str, Any], event: Mapping[str, Any] | None) -> str:

@@ -69,7 +69,8 @@ def merge_branch(writer: Writer, theirs: str, name: str) -> Met:
     repository = _ready(writer)
     before = read_head(repository).commit
     quoted = name.replace("'", "")
-    answer = _run(writer, "merge", "--no-edit", "--no-stat", "-m", f"Merge branch '{quoted}'", theirs)
+    message = ["-m", f"Merge branch '{quoted}'", *(["-m", writer.options.why] if writer.options.why else ())]
+    answer = _run(writer, "merge", "--no-edit", "--no-stat", *message, theirs)
     _judge(repository, answer, "merge")
     return Met(before, read_head(repository).commit, [])
 

@@ -493,9 +493,12 @@ def commit_moment(root: Root, repository: Repository, full: str, name: str) -> M
         raise BeforeFirst(f"there was no backlog.json at {shortened(name)}", hint="Name a later commit.", time=said)
 
     def state() -> Backlog:
-        where = f"{BACKLOG} at {commit[0][:12]}"
-        live = tasks_of(backlog[2], where)
-        old = tasks_of(archive[2], f"{ARCHIVE} at {commit[0][:12]}") if archive is not None else {}
+        try:
+            live = tasks_of(backlog[2], f"{BACKLOG} at {commit[0][:12]}")
+            old = tasks_of(archive[2], f"{ARCHIVE} at {commit[0][:12]}") if archive is not None else {}
+        except BacklogUnreadable as error:
+            error.hint = "Name another commit, or a time or an event: the log may have what the file then had not."
+            raise
         return Backlog(live, {task_id: task for task_id, task in old.items() if task_id not in live})
 
     return Moment(Point("revision", name, said, None, commit[0]), state)

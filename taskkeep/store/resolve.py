@@ -12,7 +12,6 @@ from taskkeep.backlog.events import task_changes
 from taskkeep.backlog.merge import Conflict, Merged, merge_versions
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.resolve import resolved
-from taskkeep.backlog.rules import refuse_worse
 from taskkeep.errors import BacklogUnreadable, GitLocked, GitUnavailable, HandEdit, NotFound, RepositoryBusy
 from taskkeep.store import backups, log
 from taskkeep.store.driver import common_past
@@ -21,7 +20,7 @@ from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.placement import Placement
 from taskkeep.store.save import Context, Outcome, Writer
 from taskkeep.store.surroundings import now_text
-from taskkeep.store.validate import check_tasks, refuse_double_ids
+from taskkeep.store.validate import refuse_double_ids
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -231,6 +230,8 @@ class Resolver(Writer):
         """
         repository = self.repository
         state = open_merge(self.root, repository) if repository is not None else None
+        if self.options.key is not None and (first := self._replayed(self.options)):
+            return self._again(first, self.read(), Outcome()), state.open if state is not None else []
         if repository is None or state is None:
             raise NotFound("no merge of the backlog is open here", hint="See 'taskkeep status'.")
         self.state = state
@@ -247,8 +248,7 @@ class Resolver(Writer):
         left = [conflict for conflict in state.open if conflict not in self.chosen]
         outcome.backlog = after
         changed = task_changes(before, after, context.now)
-        check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
-        self.warnings += refuse_worse(before, after)
+        self._judge(before, after, changed, context.whys)
         outcome.changed = bool(picked) or is_new
         if self.options.dry_run:
             return outcome, left

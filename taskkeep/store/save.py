@@ -379,12 +379,7 @@ class Writer:
         if not changed and head_event is None and not joins:
             outcome.backlog = before
             return outcome
-        check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
-        self.warnings += refuse_worse(before, after)
-        self._judge_secrets(before, changed, context.whys)
-        if narrowing := narrowing_of(self.config):
-            pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
-            self.warnings += narrowing.refuse_worse(pairs)
+        self._judge(before, after, changed, context.whys)
         outcome.changed = True
         if options.dry_run:
             return outcome
@@ -409,6 +404,21 @@ class Writer:
 
             self.warnings += filter(None, [welcome(self.root, self.repository)])
         return outcome
+
+    def _judge(
+        self,
+        before: Backlog,
+        after: Backlog,
+        changed: Sequence[tuple[str, Task, dict[str, Any]]],
+        whys: Mapping[str, Sequence[str]],
+    ) -> None:
+        """Refuse what the schema, the rules and the project's own configuration do, and secrets."""
+        check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
+        self.warnings += refuse_worse(before, after)
+        self._judge_secrets(before, changed, whys)
+        if narrowing := narrowing_of(self.config):
+            pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
+            self.warnings += narrowing.refuse_worse(pairs)
 
     def _again(self, first: list[Event], backlog: Backlog, outcome: Outcome) -> Outcome:
         """The answer to a request that was carried out before."""
@@ -446,6 +456,7 @@ class Writer:
         options = self.options
         reasons = [options.why or "", *(why for several in whys.values() for why in several)]
         reason = [("the reason", one) for why in dict.fromkeys(reasons) for one in secrets.find(why)]
+        allowed: set[tuple[str | None, str]] | None = None
         for number, (kind, task, details) in enumerate(changed):
             found = secrets.new_in(before.get(task["id"]), task) if kind != "task_deleted" else []
             if not number:
@@ -453,9 +464,10 @@ class Writer:
             if not found:
                 continue
             if not options.allow_secret:
-                # What was let pass once may be moved, restored and undone.
-                allowed = secrets.allowed_in(log.read_all(self.root))
-                found = [(field, one) for field, one in found if one.fingerprint not in allowed]
+                # What was let pass in a task once may be moved within it, undone and restored.
+                if allowed is None:
+                    allowed = secrets.allowed_in(log.read_all(self.root))
+                found = [(field, one) for field, one in found if (task["uid"], one.fingerprint) not in allowed]
                 if not found:
                     continue
                 field, one = found[0]

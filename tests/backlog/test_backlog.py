@@ -101,3 +101,17 @@ def test_a_task_waits_for_open_and_for_missing_tasks_not_for_archived_ones() -> 
     backlog = Backlog.of([task("T0001"), task("T0002", status="done"), waiting], [task("T0003")])
     assert backlog.blockers(waiting) == ["T0001", "T0004"]
     assert backlog.naming(["T0002", "T7777"]) == ["T0009"]
+
+
+def test_a_task_in_both_files_bears_its_alias_once() -> None:
+    one = task("T3M9X", "T0007", "t0007")
+
+    assert Backlog.of([one], [one]).resolve("T0007") == "T3M9X"
+
+
+@pytest.mark.parametrize("name", ["7", "#7", "T-7", "t7"])
+def test_a_number_as_other_trackers_write_it_is_answered_with_the_id(name: str) -> None:
+    with pytest.raises(TaskNotFound) as missing:
+        Backlog.of([task("T0007")]).resolve(name)
+
+    assert "T0007" in str(missing.value.hint)

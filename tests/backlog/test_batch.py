@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 
 from taskkeep.backlog import changes
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.batch import Batch, Draft
+from taskkeep.backlog.batch import Batch, Draft, at_line, line_of
 from taskkeep.backlog.claims import Ledger
 from taskkeep.backlog.task import etag
-from taskkeep.errors import InputInvalid, StaleEtag, TaskkeepError
+from taskkeep.errors import DanglingLink, InputInvalid, LinkCycle, StaleEtag, TaskkeepError
 
 NOW = "2026-11-20T12:00:00.000000Z"
 
@@ -202,3 +202,103 @@ def outcome(step: Any, backlog: Backlog) -> Any:
         return step(backlog)
     except TaskkeepError as error:
         return type(error), error.message
+
+
+def test_what_is_taken_from_a_queue_is_still_ready() -> None:
+    """A task that a line named meanwhile is passed over, and when the queue is used up it is made anew."""
+    before = backlog_of(3)
+
+    batch, after = run(
+        before,
+        {"op": "claim"},
+        {"op": "claim", "id": "T0001"},
+        {"op": "claim"},
+        {"op": "note", "id": "T0000", "text": "x"},
+    )
+
+    assert [row["id"] for row in batch.results] == ["T0000", "T0001", "T0002", "T0000"]
+    with pytest.raises(TaskkeepError) as refused:
+        run(after, {"op": "claim"})
+    assert refused.value.code == "nothing_ready"
+    with pytest.raises(TaskkeepError) as refused:
+        run(before, {"op": "claim"}, {"op": "claim", "id": "T0001"}, {"op": "claim", "id": "T0002"}, {"op": "claim"})
+    assert (refused.value.code, refused.value.details["line"]) == ("nothing_ready", 4)
+
+
+def test_each_task_remembers_the_reasons_and_the_last_line_that_touched_it() -> None:
+    batch, after = run(
+        backlog_of(2),
+        {"op": "update", "id": "T0000", "title": "a", "why": "first"},
+        {"op": "note", "id": "T0001", "text": "x"},
+        {"op": "update", "id": "T0000", "title": "b", "why": "second"},
+        {"op": "delete", "id": "T0001", "why": "third"},
+    )
+
+    assert batch.whys == {"T0000": ["first", "second"], "T0001": ["third"]}
+    assert batch.lines == {"T0000": 3, "T0001": 4}
+    assert list(after.tasks) == ["T0000"]
+
+
+@pytest.mark.parametrize(
+    ("operation", "words"),
+    [
+        ({"op": "claim", "if_match": "x"}, "if_match and claim go with a task that is named"),
+        ({"op": "claim", "claim": 1}, "if_match and claim go with a task that is named"),
+        ({"op": "note", "id": "T0000", "text": "x", "if_match": 5}, "if_match must be text, not a number"),
+    ],
+)
+def test_conditions_are_those_of_a_named_task(operation: Any, words: str) -> None:
+    with pytest.raises(TaskkeepError) as refused:
+        run(backlog_of(1), operation)
+
+    assert words in refused.value.message
+
+
+def test_an_error_that_knows_its_line_keeps_it() -> None:
+    """And says it once."""
+    error = InputInvalid("wrong", line=7)
+
+    assert at_line(at_line(error, 3), 2).details["line"] == 7
+    assert error.message == "wrong"
+    unknown = at_line(InputInvalid("wrong"), 3)
+    assert (unknown.details["line"], unknown.message) == (3, "line 3: wrong")
+    assert at_line(unknown, 4).message == "line 3: wrong"
+
+
+def test_what_is_wrong_with_the_whole_is_blamed_on_the_last_line_that_touched_it() -> None:
+    lines = {"T0001": 3, "T0002": 8}
+
+    assert line_of(LinkCycle("depends_on", ["T0001", "T0002", "T0001"]), lines) == 8
+    assert line_of(DanglingLink("T0001", "depends_on", "T0009"), lines) == 3
+    assert line_of(DanglingLink("T0009", "depends_on", "T0008"), lines) is None
+    assert line_of(InputInvalid("wrong"), lines) is None
+
+
+def test_a_draft_knows_who_names_whom_after_every_change() -> None:
+    """Asked before and after; what is put in as it is changes nothing."""
+    draft = Draft(backlog_of(3))
+    task = draft.tasks["T0001"]
+    assert draft.naming(["T0000"]) == []
+
+    linked = {**task, "depends_on": ["T0000"], "parent": "T0002"}
+    draft.replacing(linked).replacing(linked)
+    assert draft.naming(["T0000", "T0002"]) == ["T0001"]
+    draft.replacing(task)
+    assert draft.naming(["T0000", "T0002"]) == []
+    draft.replacing(linked).without("T0001", "T0009")
+    assert draft.naming(["T0000", "T0002"]) == []
+    assert draft.touched == {"T0001"}
+
+
+def test_an_alias_of_a_deleted_task_leads_nowhere() -> None:
+    before = backlog_of(2)
+    before = before.replacing({**before.tasks["T0001"], "aliases": ["T0099"]})
+
+    assert run(before, {"op": "start", "id": "T0099"})[0].results[0]["id"] == "T0001"
+    with pytest.raises(TaskkeepError, match="T0099"):
+        run(
+            before,
+            {"op": "note", "id": "T0099", "text": "x"},
+            {"op": "delete", "id": "T0001", "why": "x"},
+            {"op": "start", "id": "T0099"},
+        )

@@ -406,3 +406,55 @@ def test_only_a_live_task_is_changed(task_id: str, error: type[Exception]) -> No
     ):
         with pytest.raises(error):
             change()
+
+
+# -- what is handed in
+
+
+def test_an_edit_that_asks_for_nothing_is_empty() -> None:
+    asked: list[dict[str, Any]] = [
+        {"set": {"title": None}},
+        {"check": [1]},
+        {"uncheck": [1]},
+        {"remove": {"labels": []}},
+        {"add": {"labels": []}},
+        {"metadata": {"k": None}},
+    ]
+
+    assert not Edit()
+    assert all(Edit(**one) for one in asked)
+
+
+@pytest.mark.parametrize(
+    ("program", "problem"),
+    [
+        ({"title": "x"}, "is not for an import to give"),
+        ({"uid": "x"}, "is not for an import to give"),
+        ({"created_at": "soon"}, "is no time"),
+        ({"completed_at": 5}, "is no time"),
+        ({"created_by": "two\nlines"}, "must be one line"),
+        ({"claimed_by": 5}, "must be text, not a number"),
+        ({"aliases": "T0007"}, "must be a list, not text"),
+    ],
+)
+def test_what_an_import_says_of_the_programs_fields_is_checked(program: dict[str, Any], problem: str) -> None:
+    with pytest.raises(InvalidField) as refused:
+        new_task(Backlog({}), {"title": "x"}, task_id="T0001", uid="0" * 32, program=program, **WHO)
+
+    assert problem in refused.value.message
+    assert refused.value.details["task_id"] == "T0001"
+
+
+def test_an_object_may_bring_its_etag_along() -> None:
+    assert changes.object_etag({"etag": "abc"}) == "abc"
+    assert changes.object_etag({"etag": None}) is changes.object_etag({}) is None
+    with pytest.raises(InvalidField, match="etag"):
+        changes.object_etag({"etag": 5})
+
+
+def test_notes_only_grow() -> None:
+    """They are the memory of the task."""
+    backlog = changes.add_note(Backlog.of([task("T0001")]), "T0001", "n", **WHO)
+
+    with pytest.raises(InvalidField, match="only grow"):
+        updated(backlog, "T0001", remove={"notes": ["n"]})

@@ -227,3 +227,13 @@ def test_pages_of_ready_joined_are_the_whole(limit: int, offset: int) -> None:
     page = ready(backlog, Query(limit=limit, offset=offset), now=NOW)
     assert ids(page) == whole[offset : offset + limit]
     assert page.total == len(whole)
+
+
+def test_a_task_that_several_ways_lead_to_is_counted_once() -> None:
+    """Whatever waits for it twice over."""
+    links = {2: [1], 3: [1], 4: [2, 3]}
+    tasks = [task(1), *(task(number, depends_on=[f"T{to:04d}" for to in targets]) for number, targets in links.items())]
+
+    page = ready(Backlog.of(tasks), Query(), now=NOW)
+
+    assert "unblocks 3" in page.why[0]

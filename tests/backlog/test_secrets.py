@@ -82,3 +82,32 @@ def test_a_change_answers_only_for_what_it_brings() -> None:
     assert [field for field, _ in secrets.new_in(before, {**before, "metadata": {"k": [HITS["an npm token"]]}})] == [
         "metadata"
     ]
+
+
+def test_what_an_exception_is_named_by_is_the_same_wherever_the_secret_stands() -> None:
+    """Each once, in order; it does not tell the secret."""
+    one, other = HITS["a GitHub token"], HITS["an npm token"]
+    found = secrets.in_task({"title": one, "notes": [{"text": f"{other} {one}"}], "metadata": {other: 5}})
+
+    names = secrets.fingerprints(found)
+
+    assert names == sorted({hit.fingerprint for text in (one, other) for hit in secrets.find(text)})
+    assert {len(name) for name in names} == {16}
+    assert secrets.in_task({"title": "nothing", "metadata": {"k": [1, None]}}) == []
+
+
+def test_an_exception_needs_a_reason() -> None:
+    """And a list of names; what else stands there says nothing."""
+
+    def event(why: str | None, allowed: object) -> dict[str, object]:
+        return {"why": why, "details": {"allowed_secrets": allowed}}
+
+    events = [
+        event("a test key", ["a", 5]),
+        event(" ", ["b"]),
+        event(None, ["c"]),
+        event("so", "d"),
+        {"why": "x", "details": {}},
+    ]
+
+    assert secrets.allowed_in(events) == {"a"}

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
-from taskkeep.backlog.shape import beyond_schema, quick_ok
+from taskkeep.backlog.shape import beyond_schema, normalise, quick_ok
 from taskkeep.backlog.task import CHOICES, FIELDS, REQUIRED, Task, canonical
+from taskkeep.errors import InvalidField
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "backlog.schema.json").read_text("utf-8"))
 REFERENCE = Draft202012Validator({"$ref": "#/$defs/task", "$defs": SCHEMA["$defs"]})
@@ -179,3 +180,16 @@ def test_the_canonical_form_of_a_valid_task_is_valid(changed: dict[str, Any]) ->
     if is_valid(task):
         assert is_valid(canonical(task))
         assert canonical(canonical(task)) == canonical(task)
+
+
+@pytest.mark.parametrize("field", ["assignee", "role", "due", "parent"])
+def test_blanks_alone_take_a_field_out_and_another_kind_is_refused(field: str) -> None:
+    assert normalise({field: "  "}) == {field: None}
+    with pytest.raises(InvalidField, match="must be text, not a number"):
+        normalise({field: 5})
+
+
+@pytest.mark.parametrize("at", ["2026-11-20", 5, "2026-02-30T12:00:00.000000Z"])
+def test_a_note_whose_time_is_none_is_refused(at: object) -> None:
+    with pytest.raises(InvalidField, match="has a note whose time cannot be read"):
+        normalise({"notes": [{"text": "n", "at": at}]})

@@ -16,6 +16,7 @@ from taskkeep.backlog.task import (
     canonical,
     check_text,
     etag,
+    kind_of,
     read_choice,
     same,
 )
@@ -140,3 +141,21 @@ def test_an_unknown_choice_names_the_nearest_and_all() -> None:
     assert "high" in caught.value.hint
     assert "critical, high, medium, low" in caught.value.hint
     assert caught.value.message.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("value", "kind"),
+    [
+        (None, "null"),
+        (True, "true"),
+        (False, "false"),
+        (1, "a number"),
+        (1.5, "a number"),
+        ("", "text"),
+        ([], "a list"),
+        ((), "a list"),
+        ({}, "an object"),
+    ],
+)
+def test_a_value_of_another_kind_is_named_as_json_calls_it(value: object, kind: str) -> None:
+    assert kind_of(value) == kind

@@ -112,3 +112,32 @@ def test_later_stays_within_the_calendar() -> None:
     assert times.later(NOW, 60) == "2026-11-20T12:01:00.000000Z"
     assert times.is_time(times.later(NOW, 10**15))
     assert times.is_time(times.later(NOW, -(10**15)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-20T10:30:05.",
+        "2026-11-20T10:30:05.٣",
+        "2026-11-20T10:30:05.5x",
+        "2026-11-20T10:30-05",
+        "2026-11-20T10:30.5",
+        "2026-11-20T10:30x05",
+        "2026-11-20x10:30",
+        "2026-02-30T10:30",
+        "2026-11-20T10:30:60",
+        "2026-11-20T10:30+24:00",
+        "2026-11-20T10:30+01:60",
+        "2026-11-20T1:30",
+        "0001-01-01T00:00+01:00",
+        "9999-12-31T23:59-01:00",
+    ],
+)
+def test_a_time_that_is_nearly_one_is_refused(text: str) -> None:
+    with pytest.raises(InvalidField, match="is no time"):
+        times.read_moment(text, now=NOW)
+
+
+def test_a_finer_fraction_is_cut_to_the_microsecond() -> None:
+    assert times.read_moment("2026-11-20T10:30:05.1234567Z", now=NOW) == "2026-11-20T10:30:05.123456Z"
+    assert times.read_moment("2026-11-20T10:30:05.12Z", now=NOW, end=True) == "2026-11-20T10:30:05.120000Z"

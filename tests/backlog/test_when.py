@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskkeep.backlog.when import moment_of
+from taskkeep.backlog.when import Local, moment_of
 from taskkeep.errors import InvalidField
 from taskkeep.store.history import LOCAL
 
@@ -122,3 +122,19 @@ def test_any_text_is_a_time_or_none_and_never_a_surprise(text: str) -> None:
     except InvalidField:
         return
     assert found is None or len(found) == 27
+
+
+@pytest.mark.parametrize("text", ["and ago", "7", "yesterday 12", "yesterday at 7"])
+def test_a_bare_number_or_nothing_at_all_is_no_time(text: str) -> None:
+    assert said(text) is None
+
+
+@pytest.mark.parametrize("error", [ValueError, OverflowError, OSError])
+def test_what_the_calendar_of_the_machine_cannot_say_is_no_time(error: type[Exception]) -> None:
+    def refuse(_: object) -> int:
+        raise error
+
+    local = Local(LOCAL.fields, refuse)
+
+    assert moment_of("2 months ago", now=NOW, local=local) is None
+    assert moment_of("2 hours ago", now=NOW, local=local) == "2026-11-21T13:04:05.678901Z"

@@ -36,13 +36,24 @@ COMMANDS = {
     "backups show": ["backups", "show", "--"],
     "merge": ["merge", "--"],
     "sync": ["sync", "--"],
+    "log --since": ["log", "--since"],
+    "list --until": ["list", "--until"],
+    "archive --older-than": ["archive", "--older-than"],
+    "claim --lease": ["claim", "--lease"],
+    "import": ["import", "--from", "json", "--"],
+    "batch": ["batch", "--"],
+    "apply": ["apply", "--"],
+    "blame": ["blame", "--"],
 }
-# Names that mean something there all the same: no event has this hash; git's own words for two points.
+# Names that mean something there all the same: no event has this hash; git's own words for two points; stdin; a file.
 MEANT = {
     ("verify --anchor", "0" * 40): 1,
     ("verify --anchor", "f" * 64): 1,
     ("diff", ".."): 0,
     ("diff", "refs/heads/main..HEAD"): 0,
+    ("batch", "-"): 0,
+    ("import", "./backlog.json"): 0,
+    ("apply", "./backlog.json"): 0,
 }
 
 

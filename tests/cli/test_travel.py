@@ -156,6 +156,37 @@ def test_diff_without_points_shows_what_no_save_recorded(past: Any) -> None:
     assert "title: First → Edited" in cli("diff").out
 
 
+def test_what_a_newer_version_wrote_is_compared_too(past: Any) -> None:
+    cli, one, _ = past
+    text = (cli.folder / "backlog.json").read_text()
+    (cli.folder / "new.json").write_text(text.replace('"status": "todo"', '"colour": "red", "status": "todo"'))
+    [change] = cli("diff", "backlog.json", "new.json", "--json").json["changed"]
+    assert (change["task_id"], change["changes"]) == (one, {"colour": {"from": None, "to": "red"}})
+
+
+def test_a_state_that_no_reader_takes_is_refused_with_its_commit(past: Any) -> None:
+    """Conflict markers, a status of another tool, a version to come: 4, and nothing is changed."""
+    cli, one, _ = past
+    git = ["git", "-C", str(cli.folder)]
+    path = cli.folder / "backlog.json"
+    good = path.read_text()
+    for bad in ("<<<<<<< ours\n" + good, good.replace('"todo"', '"wip"'), good.replace('"version": 1', '"version": 7')):
+        path.write_text(bad)
+        subprocess.run([*git, "commit", "-qam", "bad"], check=True)
+        path.write_text(good)
+        subprocess.run([*git, "commit", "-qam", "good"], check=True)
+        for args in (
+            ["list", "--at", "HEAD~1"],
+            ["restore", "--at", "HEAD~1"],
+            ["restore", one, "--at", "HEAD~1"],
+            ["diff", "HEAD~1"],
+        ):
+            result = cli(*args)
+            assert result.status == 4, args
+            assert "backlog.json at " in result.err
+        assert cli.bytes.decode() == good
+
+
 def test_diff_of_branches_and_of_files(past: Any) -> None:
     cli, one, _ = past
     git = ["git", "-C", str(cli.folder)]

@@ -180,7 +180,10 @@ def test_history_names_the_first_bad_commit(spoilt: Cli) -> None:
 
     assert result.status == 1
     assert "by hand" in result.json["checked"]["first_bad"]["subject"]
-    assert "by hand" in result.json["findings"][0]["message"]
+    commit = result.json["checked"]["first_bad"]["commit"]
+    assert result.json["findings"][0]["message"].startswith(f"commit {commit[:12]}: ")
+    assert len(result.json["findings"]) == 3
+    assert "the first bad commit is" in spoilt("verify", "--history").err
 
 
 @pytest.mark.parametrize(

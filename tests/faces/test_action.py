@@ -206,7 +206,8 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Hub:
 # -- pull requests -----------------------------------------------------------------------
 
 
-def test_an_honest_pull_request_passes_on_a_shallow_checkout(hub: Hub) -> None:
+@pytest.mark.parametrize("depth", [1, None])
+def test_an_honest_pull_request_passes_on_a_shallow_checkout_and_a_whole_one(hub: Hub, depth: int | None) -> None:
     """What it needs is fetched, though main went on for longer than the first helping reaches."""
     hub.branch("feature")
     hub.project.finish([hub.ids[0]], why="works now")
@@ -216,14 +217,14 @@ def test_an_honest_pull_request_passes_on_a_shallow_checkout(hub: Hub) -> None:
     hub.project.add("from main")
     base = hub.push("main")
     event = hub.pull_request("feature")
-    hub.check_out(hub.head())
+    hub.check_out(hub.head(), depth)
 
     ran = hub.run("pull_request", event)
 
     assert ran.status == 0, ran.log
     assert (ran.outputs["ok"], ran.outputs["base"], ran.outputs["findings"]) == ("true", base, "0")
     assert re.fullmatch("[0-9a-f]{64}( [0-9a-f]{64})*", ran.outputs["heads"])
-    assert hub.ids[0] in ran.summary
+    assert f"{hub.ids[0]} one — works now (Ada)" in ran.summary
     assert git(hub.checkout, "cat-file", "-t", head) == "commit"
 
 

@@ -16,6 +16,7 @@ import taskkeep
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
+from taskkeep.errors import SecretFound, TasksLost, Usage
 from taskkeep.store import driver
 from taskkeep.store.citations import citations
 from taskkeep.store.git import repository_of
@@ -772,3 +773,82 @@ def test_doctor_names_what_cites_a_renumbered_task(kit: Any) -> None:
     ]
     assert all(f"{first['id']}: that task, or {younger['id']}" in words for words in told)
     assert citations(backlog.without(younger["id"]), repository_of(str(kit.folder))) == []
+
+
+def test_a_value_for_a_conflict_goes_through_the_same_rules(conflict: Any) -> None:
+    """No secret, no other type; a request with its key is carried out once."""
+    first = conflict.id_of("third of ours")
+    with pytest.raises(SecretFound):
+        conflict.project.resolve(first, "title", choice="value", value="AKIA" + "Q3EGRZTIEXAMPL3X")
+    with pytest.raises(Usage):
+        conflict.project.resolve(first, "title", choice="ours", if_match="0" * 16)
+    once = conflict.project.resolve(first, "title", choice="value", value="both", key="k")[0]
+
+    again = conflict.project.resolve(first, "title", choice="value", value="both", key="k")[0]
+
+    assert (again.replayed, again.events) == (True, once.events)
+
+
+def test_a_merge_takes_a_reason_and_no_option_that_it_would_pass_over(both: Any) -> None:
+    for option in ({"key": "k"}, {"if_match": "0" * 16}, {"commit": False}):
+        with pytest.raises(Usage):
+            both.project.merge("other", **option)
+
+    both.project.merge("other", why="as agreed")
+
+    assert both.git("log", "-1", "--format=%B").strip() == "Merge branch 'other'\n\nas agreed"
+
+
+# -- a side taken whole, a revert, no past in common ----------------------------------------------------------
+
+
+def test_a_side_taken_whole_is_found_from_the_base_and_adopted_only_as_far_as_is_allowed(both: Any) -> None:
+    """`git merge -s ours` drops their files of the log too, so that only the other branch tells of it."""
+    both.git("merge", "-q", "-s", "ours", "-m", "ours", "other")
+    there = both.project.at("other").backlog()
+    lost = next(task_id for task_id, task in there.tasks.items() if task["title"] == "of theirs")
+    assert "lost_task" in {finding["code"] for finding in both.project.verify(base="other").findings}
+
+    with pytest.raises(TasksLost) as error:
+        both.project.adopt(base="other")
+    allowed = {"allow_delete": [lost], "allow_revert": [one["task_id"] for one in error.value.details["reverted"]]}
+    both.project.adopt(base="other", why="theirs was an experiment", **allowed)
+
+    assert both.project.verify(base="other").ok
+    both.project.restore([lost], at="other")
+    assert "of theirs" in both.titles()
+    joined(both)
+
+
+def test_a_reverted_merge_is_mended_by_adopting_from_the_base(both: Any) -> None:
+    """A revert takes the events too; they come back, and what the file lacks must be named."""
+    both.git("merge", "-q", "-m", "merge", "other")
+    merged = both.head()
+    both.git("revert", "--no-edit", "-m", "1", "HEAD")
+    assert not both.project.verify(base=merged).ok
+
+    with pytest.raises(TasksLost) as error:
+        both.project.adopt(base=merged)
+    allowed = {"allow_delete": [one["task_id"] for one in error.value.details["lost"]]}
+    allowed["allow_revert"] = [one["task_id"] for one in error.value.details["reverted"]]
+    both.project.adopt(base=merged, **allowed)
+
+    assert both.project.verify(base=merged).ok
+    assert "of theirs" not in both.titles()
+    joined(both)
+
+
+def test_two_backlogs_begun_apart_are_merged(new_repository: Any, scratch: Path) -> None:
+    """Of two clones that both ran init; the ids that both drew are told apart."""
+    kits = []
+    for name in ("one", "two"):
+        kit = new_repository(scratch / name)
+        taskkeep.init(str(kit.folder), ids="sequential")
+        kit.project.add(f"of {name}")
+        kits.append(kit)
+    one = kits[0]
+
+    one.git("pull", "-q", "--no-rebase", "--no-edit", "--allow-unrelated-histories", str(scratch / "two"), "main")
+
+    assert one.titles() == {"of one", "of two"}
+    joined(one)

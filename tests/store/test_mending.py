@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shutil
 import stat
 from pathlib import Path
 from typing import Any
@@ -12,8 +13,8 @@ from typing import Any
 import pytest
 
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import BacklogUnreadable, BackupDamaged, HandEdit, LogDamaged
-from taskkeep.store import backups
+from taskkeep.errors import BacklogUnreadable, BackupDamaged, DiskFault, HandEdit, LogDamaged
+from taskkeep.store import backups, files
 
 
 def forget(kit: Any) -> None:
@@ -252,6 +253,20 @@ def test_a_damaged_backup_that_nobody_else_has_is_refused(kit: Any) -> None:
     assert any("nothing has what it held" in done for done in kit.project.doctor(fix=True).checked["fixed"])
 
 
+def test_a_backup_that_the_disk_does_not_give_is_no_damaged_one(kit: Any, monkeypatch: Any) -> None:
+    """It may be whole: the disk is named."""
+
+    def refuse(path: str, **more: Any) -> Any:
+        if "backlog_" in path:
+            raise DiskFault("cannot read it")
+        return files.read(path, **more)
+
+    monkeypatch.setattr(backups, "read", refuse)
+    with pytest.raises(DiskFault):
+        kit.project.restore(at=snapshot(kit).name)
+    assert [row["problem"] for row in kit.project.backups()] == ["cannot read it"] * 2
+
+
 def test_equal_content_is_kept_once(kit: Any) -> None:
     """A state that comes again, as after a switch of branches, needs no second snapshot."""
     kit.git("branch", "other")
@@ -316,6 +331,35 @@ def test_saves_thin_out_and_compress_old_snapshots_in_passing(kit: Any, monkeypa
     assert kit.project.at(old.name).backlog().tasks
 
 
+@pytest.mark.parametrize("way", ["", *WAYS, "note"])
+def test_a_large_snapshot_is_compressed_piece_by_piece_over_many_saves(kit: Any, monkeypatch: Any, way: str) -> None:
+    """Whatever becomes of the pieces meanwhile, what is put in its place holds what it held."""
+    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(backups, "BUDGET", 0.0)
+    monkeypatch.setattr(backups, "PIECE", 150)
+    old = age(kit, 3, 1)
+    data = old.read_bytes()
+    packed = old.with_name(old.name + ".gz")
+    for number in range(30):
+        kit.project.add(f"more {number}", commit=False)
+        part = kit.local / backups.PART
+        if number == 1:
+            assert part.exists()
+            if way == "note":
+                (kit.local / "cache" / backups.PART).write_bytes(b"rubbish")
+            elif way:
+                WAYS[way](part)
+        if packed.exists():
+            break
+
+    assert not old.exists()
+    assert gzip.decompress(packed.read_bytes()) == data
+    assert stat.S_IMODE(packed.stat().st_mode) == 0o600
+    assert not (kit.local / backups.PART).exists()
+    kit.project.recover()
+    assert kit.project.verify().ok
+
+
 def test_the_configuration_tells_how_many_are_kept(kit: Any) -> None:
     (kit.root / ".taskkeep" / "config.toml").write_text("[backups]\ncount = 3\n")
     for number in range(6):
@@ -368,3 +412,56 @@ def test_a_clone_reads_through_a_committed_damage(kit: Any) -> None:
     assert kit.project.status()["pending"]
     kit.project.recover()
     kit.assert_sound()
+
+
+# -- killed on the way ---------------------------------------------------------------------
+
+
+def copies(kit: Any, scratch: Path, run_and_die: Any, code: str) -> Any:
+    """A copy for each step before which the process is killed, and at the end one that came through."""
+    step, died = 1, True
+    while died:
+        copy = type(kit)(scratch / f"copy{step}")
+        shutil.copytree(kit.folder, copy.folder, symlinks=True)
+        died = run_and_die(copy, step, code)
+        yield copy
+        shutil.rmtree(copy.folder)
+        step += 1
+    assert step > 5
+
+
+def test_a_pruning_that_is_killed_loses_nothing_that_was_to_be_kept(kit: Any, scratch: Path, run_and_die: Any) -> None:
+    """Each snapshot is there once, as it was or compressed; what goes may be there still until the next."""
+    for title in ("third", "fourth"):
+        kit.project.add(title)
+    ancient, old = age(kit, 40, 0), age(kit, 3, 1)
+    data = old.read_bytes()
+    for copy in copies(kit, scratch, run_and_die, "project.prune_backups()"):
+        for again in range(2):
+            found = sorted(path.name for path in (copy.local / "backups").iterdir())
+            mine = [name for name in found if name.startswith(old.stem)]
+            assert mine
+            for name in mine:
+                path = copy.local / "backups" / name
+                assert (gzip.decompress(path.read_bytes()) if name.endswith(".gz") else path.read_bytes()) == data
+            assert len(set(found) - {ancient.name, *mine}) == 2
+            copy.project.add(f"after {again}")
+            (copy.local / "backups" / sorted(path.name for path in (copy.local / "backups").iterdir())[-1]).unlink()
+            copy.project.prune_backups()
+        assert not (copy.local / "backups" / ancient.name).exists()
+        assert not (copy.local / "backups" / old.name).exists()
+        copy.assert_sound()
+
+
+def test_a_mending_that_is_killed_is_mended_by_the_next(kit: Any, scratch: Path, run_and_die: Any) -> None:
+    """The damaged are kept aside, whatever was done of it."""
+    files, data = kit.log_files(), snapshot(kit).read_bytes()
+    flip(log_file(kit, 1))
+    cut(snapshot(kit))
+    for copy in copies(kit, scratch, run_and_die, "project.doctor(fix=True)"):
+        copy.project.doctor(fix=True)
+        assert copy.log_files() == files
+        assert snapshot(copy).read_bytes() == data
+        assert len(list((copy.local / "damaged").iterdir())) == 1
+        copy.project.add("after")
+        copy.assert_sound()

@@ -54,16 +54,18 @@ def test_an_exception_needs_a_reason_and_is_recorded(kit: Any) -> None:
 
 
 def test_what_was_let_pass_once_may_stay_move_and_come_back(kit: Any) -> None:
-    """Other edits of the task, undo and restore need no second exception; another secret does."""
+    """Other edits of the task, undo and restore need no second exception; another secret or task does."""
     saved = kit.project.add(f"use {TOKEN}", allow_secret=True, why="revoked long ago")
     task_id = saved.task["id"]
     kit.project.update([task_id], Edit(set={"priority": "high"}))
     kit.project.update([task_id], Edit(set={"title": "clean"}))
     kit.project.undo()
-    kit.project.note(kit.id_of("first"), TOKEN)
+    kit.project.note(task_id, TOKEN)
 
     with pytest.raises(taskkeep.Refused):
         kit.project.note(task_id, OTHER)
+    with pytest.raises(taskkeep.Refused):
+        kit.project.note(kit.id_of("first"), TOKEN)
     kit.assert_sound()
 
 

@@ -106,6 +106,23 @@ def test_only_what_is_staged_counts_for_a_hook(kit: Any) -> None:
     assert kit.project.verify(head="HEAD").ok
 
 
+def test_a_hook_lets_pass_what_has_no_backlog(kit: Any) -> None:
+    """As on an older branch; the backlog staged for removal is lost tasks."""
+    kit.git("checkout", "-q", "--orphan", "other")
+    kit.git("rm", "-q", "-r", "--cached", ".")
+    kit.git("clean", "-q", "-f", "-d", "-x")
+    (kit.folder / "code.py").write_text("pass\n")
+    kit.git("add", "code.py")
+    assert verify(str(kit.folder), staged=True).findings == []
+    kit.git("commit", "-q", "-m", "code")
+    assert verify(str(kit.folder), staged=True).findings == []
+
+    kit.git("checkout", "-q", "main")
+    kit.git("rm", "-q", "-r", "backlog.json", ".taskkeep")
+    for every in (False, True):
+        assert set(told(verify(str(kit.folder), staged=True, every=every))) == {("lost_task", "error")}
+
+
 def test_the_index_that_git_tells_a_hook_of_is_the_one(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """`git commit -a` stages in an index of its own."""
     index = str(kit.folder / ".git" / "index.of.commit-a")

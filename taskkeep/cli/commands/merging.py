@@ -7,10 +7,14 @@ import typer
 from taskkeep.cli.app import Reader, Writer, new_app
 from taskkeep.cli.call import Call, call_of
 from taskkeep.cli.output import cell, saved_as_json, shown, write_err
+from taskkeep.cli.screen import local, wrap
 from taskkeep.cli.texts import metadata
 from taskkeep.errors import Usage
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from taskkeep.backlog.merge import Conflict
     from taskkeep.store.resolve import ChangedBy, OpenConflict
 
 app = new_app()
@@ -30,8 +34,8 @@ def merge(
         call.output.json({**saved_as_json(saved), "conflicts": [found._asdict() for found in left]})
         return
     call.output.saved(saved)
-    for found in left:
-        call.output.text(f"would conflict: {shown(f'{found.task_id} {found.field or found.kind}')}\n")
+    if left:
+        call.output.text("would conflict:\n" + "".join(_lines(call, found) for found in left))
 
 
 @app.command("sync", cls=Writer, epilog="taskkeep sync --push")
@@ -64,7 +68,7 @@ def conflicts(ctx: typer.Context) -> None:
     if call.output.is_json:
         call.output.json({"conflicts": [_as_json(one) for one in found]})
     elif found:
-        call.output.text("".join(_lines(call, one) for one in found))
+        call.output.text("".join(_lines(call, one.conflict, one.ours, one.theirs) for one in found))
         call.output.notice("settle them with 'taskkeep resolve ID [FIELD] --ours' (or --theirs, --both, --value)")
     else:
         call.output.notice("no conflicts")
@@ -81,16 +85,30 @@ def _as_json(found: "OpenConflict") -> dict[str, Any]:
     }
 
 
-def _lines(call: Call, found: "OpenConflict") -> str:
-    conflict, screen = found.conflict, call.output.screen
-    head = f"{conflict.task_id} {conflict.field or 'deleted on one side, changed on the other'} ({conflict.kind})"
-    rows = [
+def _lines(call: Call, conflict: "Conflict", ours: "ChangedBy | None" = None, theirs: "ChangedBy | None" = None) -> str:
+    """One conflict. On a terminal values are wrapped, and a text keeps its lines."""
+    screen = call.output.screen
+    what = conflict.field or "deleted on one side, changed on the other"
+    head = shown(f"{conflict.task_id} {what} ({conflict.kind})")
+    sides = [
         ("base", conflict.base, None),
-        ("ours", conflict.ours, found.ours),
-        ("theirs", conflict.theirs, found.theirs),
+        ("ours", conflict.ours, ours),
+        ("theirs", conflict.theirs, theirs),
     ]
-    lines = [screen.paint(shown(head), "1") if screen is not None else shown(head)]
-    return "\n".join([*lines, *(f"  {name:<7} {_shown_value(value)}{_told(who)}" for name, value, who in rows)]) + "\n"
+    if screen is None:
+        head = shown(f"{conflict.task_id} {what} ({conflict.kind})")
+        return "".join(
+            [f"{head}\n", *(f"  {name:<7} {_shown_value(value)}{_told(who)}\n" for name, value, who in sides)]
+        )
+    lines = [screen.paint(shown(f"{conflict.task_id} {what} ({conflict.kind})"), "1")]
+    for name, value, who in sides:
+        text = value if isinstance(value, str) else _shown_value(value)
+        rows = [row for part in text.split("\n") for row in wrap(shown(part), screen.width - 10)]
+        lines.append(f"  {name:<7} {rows[0]}")
+        lines += [f"{'':10}{row}" for row in rows[1:]]
+        if who is not None and (told := _told(who, local)):
+            lines.append(f"{'':10}{screen.dim(told.strip(' []'))}")
+    return "\n".join(lines) + "\n\n"
 
 
 def _shown_value(value: Any) -> str:
@@ -99,8 +117,11 @@ def _shown_value(value: Any) -> str:
     return "-" if value is None else cell({"value": value}, "value")
 
 
-def _told(who: "ChangedBy | None") -> str:
-    told = ", ".join(shown(part) for part in who or () if part)
+def _told(who: "ChangedBy | None", moment: "Callable[[str], str] | None" = None) -> str:
+    if who is None:
+        return ""
+    time = moment(who.time) if moment is not None and who.time else who.time
+    told = ", ".join(shown(part) for part in (who.branch, who.actor, time) if part)
     return f"  [{told}]" if told else ""
 
 
@@ -177,4 +198,4 @@ def merge_driver(
 
 
 def _value(value: object) -> str:
-    return "nothing" if value is None else repr(cell({"value": value}, "value")[:80])
+    return "nothing" if value is None else f"'{cell({'value': value}, 'value')[:80]}'"

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from taskkeep.store.verify.trees import Tree
 
 ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
-LOST = "'taskkeep restore' brings it back; 'taskkeep delete' with --why is how a task goes."
 FROM_GIT = "Bring it back from git: 'git log' shows the commits that touched it."
 # Ways of deleting that are a reason in themselves.
 _REASONED = ("restore", "undo", "apply", "adopt", "merge", "resolve")
@@ -40,6 +39,11 @@ def named(task: Task) -> str:
     """A task for a message: its id, and its title for those who do not know ids by heart."""
     title = task.get("title")
     return f"{task['id']} ({shortened(title)})" if isinstance(title, str) and title else str(task["id"])
+
+
+def lost_hint(task_id: str) -> str:
+    """What to do about a task that is gone."""
+    return f"'taskkeep restore {task_id} --at WHEN' brings it back; 'taskkeep delete' with --why is how a task goes."
 
 
 class Judged:
@@ -69,11 +73,11 @@ def judge(
     findings: Findings,
     *,
     narrowed_by: Tree | None = None,
-    allowed: Collection[str] = (),
+    allowed: Collection[tuple[str | None, str]] = (),
     progress: Progress | None = None,
 ) -> Judged:
-    """Check one tree. *narrowed_by*: whose configuration narrows the schema; *allowed*: fingerprints of
-    secrets that are let pass."""
+    """Check one tree. *narrowed_by*: whose configuration narrows the schema; *allowed*: secrets that are
+    let pass, by the task's uid and their fingerprint."""
 
     def step(what: str) -> None:
         if progress is not None:
@@ -340,7 +344,7 @@ def _unexplained(judged: Judged, told: Mapping[str, Task], words: str) -> None:
         file, line = tree.line_of(task_id)
         if words.endswith("is missing"):
             what = f"{named(told[task_id])} is gone, and no event deletes it"
-            findings.add("lost_task", what, task_id=task_id, file=file, line=line, hint=LOST)
+            findings.add("lost_task", what, task_id=task_id, file=file, line=line, hint=lost_hint(task_id))
         else:
             task = judged.live.get(task_id) or judged.archived[task_id]
             what = f"{named(task)} is there, and no event adds it"
@@ -436,14 +440,14 @@ def _check_narrowed(judged: Judged, narrowing: Narrowing) -> None:
         judged.findings.add("schema", problem.message, task_id=task["id"], file=file, line=line, hint=problem.hint)
 
 
-def _check_secrets(judged: Judged, allowed: Collection[str]) -> None:
+def _check_secrets(judged: Judged, allowed: Collection[tuple[str | None, str]]) -> None:
     tree = judged.tree
     for name, tasks in ((BACKLOG, judged.live), (ARCHIVE, judged.archived)):
         if not tasks or not secrets.might_hold(tree.data(name).decode("utf-8", "replace")):
             continue
         for task_id, task in tasks.items():
             for field, found in secrets.in_task(task):
-                if found.fingerprint in allowed:
+                if (task.get("uid"), found.fingerprint) in allowed:
                     continue
                 file, line = tree.line_of(task_id, field)
                 judged.findings.add(

@@ -9,7 +9,7 @@ from taskkeep.backlog.events import diff
 from taskkeep.backlog.task import is_finished
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.layout import AUDIT, CONFIG
-from taskkeep.store.verify.checks import ADOPT, FROM_GIT, LOST, is_older, named
+from taskkeep.store.verify.checks import ADOPT, FROM_GIT, is_older, lost_hint, named
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -27,7 +27,10 @@ GONE_HINT = (
 
 
 class Changes(NamedTuple):
-    """What one state has that another had not; *deleted* with the event that says why, where there is one."""
+    """What one state has that another had not; *deleted* with the event that says why, where there is one.
+
+    *whys*: by uid, the reasons that its new events give, each once, and who gave them.
+    """
 
     added: list[Task]
     finished: list[Task]
@@ -35,6 +38,7 @@ class Changes(NamedTuple):
     deleted: list[tuple[Task, Event | None]]
     events: int
     heads: list[str]
+    whys: dict[str, list[tuple[str, str]]]
 
 
 def compare(old: Tree, new: Judged, findings: Findings) -> None:
@@ -77,7 +81,7 @@ def _lost(old: Tree, new: Tree, task: Task, findings: Findings) -> None:
         task_id=task["id"],
         file=file,
         line=line,
-        hint=LOST,
+        hint=lost_hint(task["id"]),
     )
 
 
@@ -277,4 +281,9 @@ def changes_between(old: Tree, new: Judged) -> Changes:
             else:
                 changed.append((task, [field for field in diff(before[uid], task) if field != "updated_at"]))
     deleted = [(task, reasons.get(uid)) for uid, task in before.items() if uid not in after]
-    return Changes(added, finished, changed, deleted, len(fresh), list(new.tree.log.heads))
+    whys: dict[str, list[tuple[str, str]]] = {}
+    for event in fresh:
+        told = whys.setdefault(event["uid"], [])
+        if event.get("why") and (event["why"], event["actor"]) not in told:
+            told.append((event["why"], event["actor"]))
+    return Changes(added, finished, changed, deleted, len(fresh), list(new.tree.log.heads), whys)

@@ -111,9 +111,11 @@ def _is_plain(old: Tree, tree: Tree, findings: Findings) -> bool:
 
 def _name(judgement: Judgement, commit: str, bad: list[dict[str, object]], findings: Findings) -> None:
     answer = judgement.git.run("show", "-s", "--no-textconv", "--format=%an, %ad: %s", "--date=short", commit)
-    judgement.checked["first_bad"] = {"commit": commit, "subject": secrets.redacted(answer.text)}
+    subject = shortened(answer.text)
+    judgement.checked["first_bad"] = {"commit": commit, "subject": subject}
+    judgement.notes.append(f"the first bad commit is {commit[:12]} ({subject})")
     for one in bad:
-        one["message"] = f"commit {commit[:12]} ({shortened(secrets.redacted(answer.text))}): {one['message']}"
+        one["message"] = f"commit {commit[:12]}: {one['message']}"
         one["commit"] = commit
         if one not in findings.list:
             findings.list.append(one)

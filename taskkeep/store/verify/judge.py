@@ -114,7 +114,10 @@ class Judgement:
             own = Findings()
             judged = self.judge_head(self.tree(head, "HEAD"), own)
             walk(self, head, judged, self.findings)
-            self.findings.list += own.list
+            said = {(one["code"], one["task_id"], one["file"], one["line"]) for one in self.findings.list}
+            for one in own.list:
+                if (one["code"], one["task_id"], one["file"], one["line"]) not in said:
+                    self.findings.list.append(one)
         elif asked.staged:
             judged = self._run_staged()
         elif asked.base is not None:
@@ -197,7 +200,9 @@ class Judgement:
             return Judged(Tree(staged.label, self.shared, {}, {}), self.findings)
         self.shared.load([staged, *([old] if old is not None else [])])
         judged = self.judge_head(staged)
-        if old is not None:
+        if old is not None and old.exists and not staged.exists:
+            self._gone(old, self.findings)
+        elif old is not None:
             between.compare(old, judged, self.findings)
         self.checked["commit"] = head
         self.checked["index"] = (

@@ -45,7 +45,8 @@ def verify_at(
         raise BacklogNotFound(start)
     commits = _commits(repository, asked)
     prefix = root_above(repository, folder, commits, past=asked.history)
-    if prefix is None and (asked.base is None and asked.head is None):
+    # A hook must not stop commits on a branch that has no backlog.
+    if prefix is None and asked.base is None and asked.head is None and not asked.staged:
         raise BacklogNotFound(start)
     return verify(Where(None, prefix or ""), lambda: repository, asked)
 

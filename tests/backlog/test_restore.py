@@ -1,0 +1,156 @@
+"""Tasks are as they were, by a new change; what is not theirs to bring back is left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.task import FIELDS, Task, canonical
+from taskkeep.backlog.travel import CLAIM, FIXED, restore, restore_fields
+from taskkeep.errors import IdTaken, LinksMissing, TaskNotFound, Usage
+
+MADE, NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (0, 5, 6))
+
+
+def task(number: int = 1, **fields: Any) -> Task:
+    return canonical(
+        {
+            "id": f"T{number:04d}",
+            "uid": f"{number:032x}",
+            "title": "One",
+            "status": "todo",
+            "priority": "medium",
+            "type": "task",
+            "created_at": MADE,
+            "created_by": "ada",
+            "updated_at": MADE,
+            **fields,
+        }
+    )
+
+
+def uid(number: int) -> str:
+    return f"{number:032x}"
+
+
+def test_the_whole_state_comes_back_and_what_was_not_there_goes() -> None:
+    then = Backlog.of([task(1), task(2)], [task(3)])
+    now = Backlog.of([task(1, title="Two"), task(3), task(4)])
+
+    after, warnings = restore(now, then, None, now=NOW)
+
+    assert after.tasks == {"T0001": task(1, updated_at=NOW), "T0002": task(2, updated_at=NOW)}
+    assert after.archived == {"T0003": task(3)}
+    assert warnings == []
+
+
+def test_what_is_as_it_was_is_the_very_same() -> None:
+    """A task in spite of another time of change; so the backlog where all are."""
+    then = Backlog.of([task(1), task(2)], [task(3)])
+    now = Backlog.of([task(1, updated_at=LATER), task(2)], [task(3)])
+
+    assert restore(now, then, None, now=NOW)[0] is now
+    other = restore(now, Backlog.of([task(1), task(2, title="Two")], [task(3)]), None, now=NOW)[0]
+    assert other.tasks["T0001"] is now.tasks["T0001"]
+    assert other.archived is now.archived
+
+
+def test_a_single_task_comes_back_and_the_others_stay() -> None:
+    then = Backlog.of([task(1), task(2)])
+    now = Backlog.of([task(2, title="Two"), task(3)])
+
+    after, _ = restore(now, then, [uid(1)], now=NOW)
+
+    assert after.tasks == {"T0001": task(1, updated_at=NOW), **now.tasks}
+
+
+def test_a_claim_is_that_of_now() -> None:
+    """Neither an old one comes back, nor one that stands goes."""
+    claim = {"claimed_by": "ada", "claimed_until": LATER}
+    old, new = task(1, role="then", **claim), task(1, role="now", claimed_by="bob", claimed_until=NOW)
+
+    assert not {*CLAIM} & restore(Backlog({}), Backlog.of([old]), None, now=NOW)[0].tasks["T0001"].keys()
+    found = restore(Backlog.of([new]), Backlog.of([old]), None, now=NOW)[0].tasks["T0001"]
+    assert (found["role"], found["claimed_by"], found["claimed_until"]) == ("then", "bob", NOW)
+
+
+def test_a_task_keeps_the_id_that_it_has_today_and_old_links_follow() -> None:
+    then = Backlog.of([task(1, title="Then"), task(2, depends_on=["T0001", "T0003"], parent="T0001"), task(3)])
+    renamed = {**task(9, aliases=["T0001"]), "uid": uid(1)}
+    now = Backlog.of([renamed, task(2), task(3)])
+
+    after, _ = restore(now, then, None, now=NOW)
+
+    assert after.tasks["T0009"] == {**renamed, "title": "Then", "updated_at": NOW}
+    assert (after.tasks["T0002"]["depends_on"], after.tasks["T0002"]["parent"]) == (["T0003", "T0009"], "T0009")
+    assert after.tasks["T0003"] is now.tasks["T0003"]
+
+
+def test_an_id_that_another_task_has_today_is_not_given_twice() -> None:
+    with pytest.raises(IdTaken):
+        restore(Backlog.of([{**task(1), "uid": uid(9)}]), Backlog.of([task(1)]), [uid(1)], now=NOW)
+
+
+def test_links_to_what_is_not_there_are_refused_or_left_out_aloud() -> None:
+    then = Backlog.of([task(1, depends_on=["T0002", "T0003"], parent="T0002"), task(2), task(3)])
+    now = Backlog.of([task(3)])
+
+    with pytest.raises(LinksMissing, match="T0002"):
+        restore(now, then, [uid(1)], now=NOW)
+    after, warnings = restore(now, then, [uid(1)], unlink=True, now=NOW)
+
+    assert after.tasks["T0001"] == task(1, depends_on=["T0003"], updated_at=NOW)
+    assert warnings == [f"left out: T0001 {field} T0002, which is not there" for field in ("depends_on", "parent")]
+
+
+def test_links_of_the_archive_and_of_tasks_that_are_not_restored_are_not_judged() -> None:
+    """Nor a parent that is there, beside a link that is not."""
+    then = Backlog.of([], [task(1, depends_on=["T0002"])])
+    now = Backlog.of([task(4, depends_on=["T0009"])])
+    after, warnings = restore(now, then, [uid(1)], now=NOW)
+
+    assert after.archived["T0001"]["depends_on"] == ["T0002"]
+    assert warnings == []
+    child = Backlog.of([task(1, depends_on=["T0002"], parent="T0004")])
+    assert restore(now, child, [uid(1)], unlink=True, now=NOW)[0].tasks["T0001"]["parent"] == "T0004"
+
+
+# -- single fields -------------------------------------------------------------------------------
+
+
+def test_single_fields_come_back_and_the_rest_stays() -> None:
+    """One that was not there then goes; tasks that are gone, or lie elsewhere by now, are left so."""
+    then = Backlog.of([task(1, title="Then", labels=["a"]), task(2)], [])
+    now = Backlog.of([], [task(1, title="Now", labels=["b"], role="x")])
+
+    after, _ = restore(now, then, None, fields=("labels", "role"), now=NOW)
+
+    assert (after.tasks, after.archived) == ({}, {"T0001": task(1, title="Now", labels=["a"], updated_at=NOW)})
+    assert restore(after, then, None, fields=("labels",), now=LATER)[0] is after
+    with pytest.raises(TaskNotFound, match="T0002"):
+        restore(now, then, [uid(2)], fields=("labels",), now=NOW)
+
+
+def test_links_among_single_fields_follow_renamed_tasks_too() -> None:
+    then = Backlog.of([task(1, depends_on=["T0002"]), task(2)])
+    now = Backlog.of([task(1), {**task(9), "uid": uid(2)}])
+
+    assert restore(now, then, [uid(1)], fields=("depends_on",), now=NOW)[0].tasks["T0001"]["depends_on"] == ["T0009"]
+
+
+def test_a_status_brings_its_times_with_it() -> None:
+    assert restore_fields(["labels", "status", "labels"]) == ("labels", "status", "started_at", "completed_at")
+    assert restore_fields([]) == ()
+
+
+@pytest.mark.parametrize("name", [*FIXED, *CLAIM, "started_at", "completed_at", "colour", "x" * 99])
+def test_what_is_nothing_by_itself_cannot_be_named(name: str) -> None:
+    with pytest.raises(Usage) as refused:
+        restore_fields(["title", name])
+
+    assert refused.value.message == f"the field {name[:40]!r} cannot be restored by itself"
+    allowed = refused.value.hint.removeprefix("One of: ").removesuffix(".").split(", ")
+    assert {*allowed, *FIXED, *CLAIM, "started_at", "completed_at"} == {*FIELDS}
+    assert "status" in allowed
