@@ -7,6 +7,7 @@ import os
 import re
 import time
 import zlib
+from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,7 +15,7 @@ from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.times import later, to_text
 from taskkeep.errors import BackupDamaged, DiskFault, InvalidField, TaskkeepError, UnknownPoint
-from taskkeep.store.files import make_folder, read, remove, sync_folder, write_all, write_new
+from taskkeep.store.files import BINARY, NO_FOLLOW, make_folder, read, remove, sync_folder, write_all, write_new
 from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
     from taskkeep.store.history import History, Moment
     from taskkeep.store.layout import Root
 
-_NAME = r"backlog_(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_(\d{6})\.json(\.gz)?"
 MADE = "backups.jsonl"  # what is known of snapshots made by hand, beside their folder
 INDEX = "snapshots"  # below cache: the hash of what each snapshot holds, and its name
 STAMP = "backups"  # below cache: when the folder was last looked through, and what was saved since
 PART = "compressing"  # a snapshot on its way to .gz
 CHANGED = "it no longer holds what was put into it"
 PIECE = 1 << 15
-BUDGET = 0.004  # seconds that a save may spend on old snapshots
+BUDGET = 0.0025  # seconds that a save may spend on old snapshots
 OFTEN_BYTES, OFTEN_SAVES, OFTEN_SECONDS = 1 << 20, 16, 3600
 
 
@@ -43,6 +43,12 @@ class Snapshot(NamedTuple):
     size: int
 
 
+@cache
+def _snapshot_name() -> re.Pattern[str]:
+    # Not at the import, which every save pays for.
+    return re.compile(r"backlog_(\d{4})(\d\d)(\d\d)_(\d\d)(\d\d)(\d\d)_(\d{6})\.json(\.gz)?", re.ASCII)
+
+
 # -- finding and reading -----------------------------------------------------------------
 
 
@@ -52,24 +58,36 @@ def names(root: Root) -> list[str]:
         found = os.listdir(root.backups)
     except FileNotFoundError:
         return []
-    return sorted(name for name in found if re.fullmatch(_NAME, name, re.ASCII))
+    return sorted(name for name in found if _snapshot_name().fullmatch(name))
 
 
 def found(root: Root) -> list[Snapshot]:
     """The snapshots, oldest first. Raises OSError."""
     result = []
-    for name in names(root):
-        try:
-            result.append(Snapshot(name, time_of(name), os.lstat(os.path.join(root.backups, name)).st_size))
-        except FileNotFoundError:
-            continue
-    return result
+    try:
+        entries = os.scandir(root.backups)
+    except FileNotFoundError:
+        return []
+    with entries:
+        for entry in entries:
+            if (match := _snapshot_name().fullmatch(entry.name)) is None:
+                continue
+            try:
+                size = entry.stat(follow_symlinks=False).st_size
+            except FileNotFoundError:
+                continue
+            result.append(Snapshot(entry.name, _time(match), size))
+    return sorted(result)
 
 
 def time_of(name: str) -> str:
     """The time in a snapshot's name, in taskkeep's own form."""
-    match = re.fullmatch(_NAME, name, re.ASCII)
+    match = _snapshot_name().fullmatch(name)
     assert match is not None
+    return _time(match)
+
+
+def _time(match: re.Match[str]) -> str:
     year, month, day, hour, minute, second, fraction, _ = match.groups()
     return f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction}Z"
 
@@ -242,7 +260,7 @@ def held(root: Root, sha: str | None) -> str | None:
     if at < 0:
         return None
     stem = data[at + 66 :].partition(b"\n")[0].decode("ascii", "replace")
-    if not re.fullmatch(_NAME, f"{stem}.json", re.ASCII):
+    if not _snapshot_name().fullmatch(f"{stem}.json"):
         return None
     names = (f"{stem}.json", f"{stem}.json.gz")
     return next((name for name in names if os.path.lexists(os.path.join(root.backups, name))), None)
@@ -354,7 +372,7 @@ def prune(root: Root, config: Mapping[str, Any], *, now: str, dry_run: bool = Fa
     gone = surplus(there, by_hand, config, now)
     gone = sorted([*gone, *(one for one in found(root) if one.name in twice)])
     names_gone = {one.name for one in gone}
-    old = [one.name for one in there if one.name not in names_gone and _is_old(one, now)]
+    old = [name for name in _old(there, now) if name not in names_gone]
     if not dry_run:
         for one in gone:
             os.unlink(os.path.join(root.backups, one.name))
@@ -383,8 +401,10 @@ def _doubles(root: Root, by_hand: Iterable[str]) -> tuple[list[tuple[str, str]],
     return [*keepers.items()], twice
 
 
-def _is_old(one: Snapshot, now: str) -> bool:
-    return not one.name.endswith(".gz") and one.time < later(now, -86_400)
+def _old(there: Iterable[Snapshot], now: str) -> list[str]:
+    """The names of those that are older than a day and not compressed yet."""
+    limit = later(now, -86_400)
+    return [one.name for one in there if one.time < limit and not one.name.endswith(".gz")]
 
 
 def tidy(root: Root, config: Mapping[str, Any], size: int, taken: tuple[str, str] | None) -> None:
@@ -403,11 +423,11 @@ def tidy(root: Root, config: Mapping[str, Any], size: int, taken: tuple[str, str
     there = found(root)
     gone = surplus(there, [row["name"] for row in made(root)], config, now)
     for one in gone:
+        os.unlink(os.path.join(root.backups, one.name))
         if time.monotonic() >= until:
             break
-        os.unlink(os.path.join(root.backups, one.name))
     left = {one.name for one in gone}
-    old = next((one.name for one in there if one.name not in left and _is_old(one, now)), None)
+    old = next((name for name in _old(there, now) if name not in left), None)
     more = bool(gone) and time.monotonic() >= until
     if old is not None and not more:
         _compress(root, old, until)
@@ -438,49 +458,75 @@ def _write_stamp(path: str, last: float, grown: int, saves: int) -> None:
 
 
 def _compress(root: Root, name: str, until: float) -> bool:
-    """Go on compressing one snapshot up to a time; True once it is done.
+    """Go on compressing one snapshot up to a time, by one piece at least; True once it is done.
 
-    Each piece is a gzip member of its own, so that the next save can go on where this one stopped;
-    the first line of the part tells of which file it is and how much of that is in it.
+    Each piece is a gzip member of its own, so that the next save can go on where this one stopped: the
+    note tells of which file, how much of it is done, and what the part must hold.
     """
-    source, part = os.path.join(root.backups, name), os.path.join(root.local, PART)
-    data = read(source)[0]
-    at, done = _part_of(part, name, len(data))
-    while at < len(data) and time.monotonic() < until:
-        piece = data[at : at + PIECE]
-        member = packed(piece)
-        if zlib.decompress(member, 31) != piece:
-            raise OSError(f"{name} could not be compressed")
-        done, at = done + member, at + len(piece)
-    remove(part)
-    if at < len(data):
-        head = b"%s %d %d %d\n" % (name.encode(), len(data), at, zlib.crc32(done))
-        write_new(part, [head, done], mode=0o600, sync=False)
-        return False
+    source, part, note = (
+        os.path.join(*where) for where in ((root.backups, name), (root.local, PART), (root.cache, PART))
+    )
+    size = os.lstat(source).st_size
+    at, length, mark = _noted(note, name, size)
+    fd = os.open(part, os.O_RDWR | os.O_CREAT | NO_FOLLOW | BINARY, 0o600)
+    try:
+        os.ftruncate(fd, length)
+        os.lseek(fd, length, os.SEEK_SET)
+        with open(source, "rb") as file:
+            file.seek(at)
+            while at < size:
+                piece = file.read(PIECE)
+                member = packed(piece)
+                if not piece or zlib.decompress(member, 31) != piece:
+                    raise OSError(f"{name} could not be compressed")
+                write_all(fd, member)
+                at, length, mark = at + len(piece), length + len(member), zlib.crc32(member, mark)
+                if time.monotonic() >= until:
+                    break
+        if at < size:
+            _note_part(note, b"%s %d %d %d %d\n" % (name.encode(), size, at, length, mark))
+            return False
+        remove(note)
+        # What a crash made of the pieces before shows here; then it is begun anew.
+        if zlib.crc32(read(part)[0]) != mark:
+            remove(part)
+            return False
+        os.fchmod(fd, 0o600)
+        os.fsync(fd)
+    finally:
+        os.close(fd)
     target = f"{source}.gz"
-    if not os.path.exists(target):
-        write_new(part, [done], mode=0o600)
+    if os.path.exists(target):
+        remove(part)
+    else:
         os.replace(part, target)
         sync_folder(root.backups)
     os.unlink(source)
     return True
 
 
+def _noted(note: str, name: str, size: int) -> tuple[int, int, int]:
+    """How much of a snapshot is compressed, how long that is, and its mark; all 0 where nothing is."""
+    try:
+        whose, whole, at, length, mark = read(note)[0].decode().split()
+        fits = (whose, int(whole)) == (name, size)
+        return (int(at), int(length), int(mark)) if fits else (0, 0, 0)
+    except (FileNotFoundError, ValueError):
+        return 0, 0, 0
+
+
+def _note_part(note: str, row: bytes) -> None:
+    fd = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        write_all(fd, row)
+    finally:
+        os.close(fd)
+
+
 def packed(data: bytes) -> bytes:
     """*data* as a snapshot is compressed."""
     packer = zlib.compressobj(6, wbits=31)
     return packer.compress(data) + packer.flush()
-
-
-def _part_of(part: str, name: str, size: int) -> tuple[int, bytes]:
-    try:
-        head, _, packed = read(part)[0].partition(b"\n")
-        whose, whole, at, mark = head.decode().split(" ")
-    except (FileNotFoundError, ValueError):
-        return 0, b""
-    # Of another file, or cut off by a crash: it is begun anew.
-    fits = (whose, int(whole), int(mark)) == (name, size, zlib.crc32(packed))
-    return (int(at), packed) if fits else (0, b"")
 
 
 # -- making one --------------------------------------------------------------------------

@@ -331,6 +331,35 @@ def test_saves_thin_out_and_compress_old_snapshots_in_passing(kit: Any, monkeypa
     assert kit.project.at(old.name).backlog().tasks
 
 
+@pytest.mark.parametrize("way", ["", *WAYS, "note"])
+def test_a_large_snapshot_is_compressed_piece_by_piece_over_many_saves(kit: Any, monkeypatch: Any, way: str) -> None:
+    """Whatever becomes of the pieces meanwhile, what is put in its place holds what it held."""
+    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(backups, "BUDGET", 0.0)
+    monkeypatch.setattr(backups, "PIECE", 150)
+    old = age(kit, 3, 1)
+    data = old.read_bytes()
+    packed = old.with_name(old.name + ".gz")
+    for number in range(30):
+        kit.project.add(f"more {number}", commit=False)
+        part = kit.local / backups.PART
+        if number == 1:
+            assert part.exists()
+            if way == "note":
+                (kit.local / "cache" / backups.PART).write_bytes(b"rubbish")
+            elif way:
+                WAYS[way](part)
+        if packed.exists():
+            break
+
+    assert not old.exists()
+    assert gzip.decompress(packed.read_bytes()) == data
+    assert stat.S_IMODE(packed.stat().st_mode) == 0o600
+    assert not (kit.local / backups.PART).exists()
+    kit.project.recover()
+    assert kit.project.verify().ok
+
+
 def test_the_configuration_tells_how_many_are_kept(kit: Any) -> None:
     (kit.root / ".taskkeep" / "config.toml").write_text("[backups]\ncount = 3\n")
     for number in range(6):

@@ -55,7 +55,7 @@ def verify(
         list[str] | None, _codes("Only findings of these codes. May repeat; a,b are two.", "--only")
     ] = None,
     skip: Annotated[list[str] | None, _codes("No findings of these codes.", "--skip")] = None,
-    format: Annotated[str | None, typer.Option("--format", help="text json github sarif")] = None,
+    format: Annotated[str | None, typer.Option("--format", metavar="FORMAT", help="text json github sarif")] = None,
     summary: Annotated[
         str | None, typer.Option("--summary", metavar="FILE", help="Append what was found and changed, as Markdown.")
     ] = None,

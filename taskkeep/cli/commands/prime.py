@@ -21,7 +21,7 @@ BUDGET = 600
 )
 def prime(
     ctx: typer.Context,
-    budget: Annotated[int, typer.Option("--budget", metavar="TOKENS", help="At most so long; 600.")] = BUDGET,
+    budget: Annotated[int, typer.Option("--budget", metavar="TOKENS", help="At most so long.")] = BUDGET,
 ) -> None:
     """Tell an agent what it needs at its start, in few words.
 
