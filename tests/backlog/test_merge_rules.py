@@ -318,6 +318,19 @@ def test_what_one_side_deleted_and_the_other_changed_is_told_with_the_whole_task
     assert told([conflict]) == [(None, "delete_edit", task(), None, task(title="b"))]
 
 
+def test_what_comes_after_a_deleted_task_is_merged_like_the_rest() -> None:
+    base = Backlog.of([task(1), task(2), task(3)])
+    theirs = Backlog.of([task(1, title="b"), task(2, title="b"), task(3), task(4)])
+
+    found, _ = merge(base, base.without("T0001"), theirs)
+
+    assert {task_id: one["title"] for task_id, one in found.tasks.items()} == {
+        "T0002": "b",
+        "T0003": "One",
+        "T0004": "One",
+    }
+
+
 @pytest.mark.parametrize(
     ("was", "mine", "yours", "archived"),
     [
@@ -407,6 +420,27 @@ def test_of_three_that_share_an_id_the_eldest_keeps_it() -> None:
     assert same_time.tasks["T0001"]["uid"] == task(1)["uid"]
 
 
+def test_what_is_renumbered_keeps_its_other_links_and_names() -> None:
+    """The new id is the one derived from the uid, and none that a side has in use."""
+    elder, younger = (
+        task(1),
+        task(2, id="T0001", created_at=T3, aliases=["T0077"], depends_on=["T0005"], parent="T0005"),
+    )
+    first = derived_id(younger["uid"], lambda _: False)
+    other = task(5, depends_on=["T0006"])
+    base = Backlog.of([other, task(6), task(7, id=first)])
+    theirs = base.replacing(younger, {**other, "depends_on": ["T0001", "T0006"]})
+
+    found, conflicts = merge(base, base.replacing(elder), theirs)
+
+    assert conflicts == []
+    [moved] = [one for one in found.tasks.values() if one["uid"] == younger["uid"]]
+    assert moved["id"] == derived_id(younger["uid"], {first}.__contains__)
+    assert moved["aliases"] == ["T0001", "T0077"]
+    assert (moved["depends_on"], moved["parent"]) == (["T0005"], "T0005")
+    assert found.tasks["T0005"]["depends_on"] == sorted(["T0006", moved["id"]])
+
+
 def test_a_derived_id_is_the_same_in_every_clone_and_never_one_in_use() -> None:
     first = derived_id("uid", lambda _: False)
     second = derived_id("uid", {first}.__contains__)
@@ -440,6 +474,13 @@ def test_a_link_to_what_the_other_side_deleted_is_left_out_and_told_once() -> No
 
     assert links_of(found) == {}
     assert told(conflicts) == [("depends_on", "dangling", None, ["T0002", "T0003"], None)]
+
+
+def test_links_that_hold_stay_beside_one_that_does_not() -> None:
+    found, [conflict] = merge(linked(), linked(a=["b", "c"]), linked().without("T0002"))
+
+    assert links_of(found) == {"T0001": ["T0003"]}
+    assert conflict.kind == "dangling"
 
 
 def test_a_link_that_led_nowhere_before_stays_as_it_was() -> None:
