@@ -104,6 +104,13 @@ def test_what_is_no_strict_json_is_refused_with_the_line_where_that_is_known(
     assert (refused.value.code, refused.value.message, refused.value.line) == (code, words, line)
 
 
+def test_of_the_keys_that_are_given_twice_the_first_is_named() -> None:
+    with pytest.raises(BacklogUnreadable) as refused:
+        loads(b'{"a": 1, "b": {"c": 1}, "c": 2, "b": 3, "a": 4}', "it")
+
+    assert refused.value.details["key"] == "b"
+
+
 def test_a_number_is_kept_to_its_last_digit_or_refused() -> None:
     """300 digits pass; so does another way of writing the same value."""
     longest = "9" * 300
