@@ -73,13 +73,64 @@ def findings() -> str:
     return table(("code", "severity", "finds"), rows)
 
 
+def structure() -> str:
+    """The units of the package, and how many modules of one import another unit, as a drawing in Mermaid."""
+    arrows: dict[tuple[str, str], int] = {}
+    for path in modules():
+        here = unit(path.relative_to(TOP).with_suffix("").parts)
+        for there in {unit(name) for name in imported(path)} - {here, "taskkeep"}:
+            arrows[here, there] = arrows.get((here, there), 0) + 1
+    lines = [f"    {here} -->|{count}| {there}\n" for (here, there), count in sorted(arrows.items())]
+    return "```mermaid\nflowchart TD\n" + "".join(lines) + "```\n"
+
+
+def map_of_modules() -> str:
+    rows = []
+    for path in modules():
+        name = ".".join(path.relative_to(TOP / "taskkeep").with_suffix("").parts).removesuffix(".__init__")
+        about = (ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or "").partition("\n")[0]
+        rows.append((f"`{'taskkeep' if name == '__init__' else name}`", about))
+    return table(("module", "what it is"), rows)
+
+
 BLOCKS: dict[str, Callable[[], str]] = {
     "statuses": statuses,
     "codes": codes,
     "fields": fields,
     "configuration": configuration,
     "findings": findings,
+    "structure": structure,
+    "modules": map_of_modules,
 }
+
+
+# -- the package -------------------------------------------------------------------------
+
+
+def modules() -> list[Path]:
+    return sorted((TOP / "taskkeep").rglob("*.py"))
+
+
+def unit(name: tuple[str, ...]) -> str:
+    """The folder that a module lies in, or the module itself at the top: ``("taskkeep", "store", "save")`` → store."""
+    parts = name[1:]
+    folder = parts[:-1] if (TOP / "taskkeep" / Path(*parts)).with_suffix(".py").exists() else parts
+    return ".".join(folder) or (parts[0] if parts and parts[0] != "__init__" else "taskkeep")
+
+
+def imported(path: Path) -> Iterable[tuple[str, ...]]:
+    """The modules of ours that one imports, late imports too; what only types need is none."""
+    waiting: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        waiting += ast.iter_child_nodes(node)
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] == "taskkeep":
+            parts = tuple((node.module or "").split("."))
+            for alias in node.names:
+                inner = TOP / Path(*parts) / alias.name
+                yield (*parts, alias.name) if inner.with_suffix(".py").exists() or inner.is_dir() else parts
 
 
 # -- errors ------------------------------------------------------------------------------
