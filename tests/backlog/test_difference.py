@@ -117,3 +117,12 @@ def test_an_equal_task_in_another_dict_has_not_changed() -> None:
     before, _ = states()
 
     assert not difference(before, Backlog.of([dict(task) for task in before.tasks.values()]))
+
+
+def test_a_field_that_this_version_does_not_know_is_told_as_well() -> None:
+    before, _ = states()
+    task = {**before.tasks["T0001"], "future": 1, "next": 1}
+
+    [changed] = difference(before.replacing(task), before.replacing({**task, "future": True})).changed
+
+    assert changed.changes == {"future": {"from": 1, "to": True}}

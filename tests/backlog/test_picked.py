@@ -129,3 +129,6 @@ def test_a_task_that_a_shared_log_leaves_deleted_or_edited_is_changed_on_both_si
     [conflict] = merge(base, kept.backlog, gone.backlog)[1]
 
     assert (conflict.task_id, conflict.kind) == ("T0001", "delete_edit")
+    later = root.fork().do([("delete", "T0001", None)])
+    without = common_state(Replay(causal_order([*kept.events, *later.events])))
+    assert "T0001" in merge(without, kept.backlog, later.backlog)[0].tasks

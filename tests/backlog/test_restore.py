@@ -117,6 +117,20 @@ def test_links_of_the_archive_and_of_tasks_that_are_not_restored_are_not_judged(
     assert restore(now, child, [uid(1)], unlink=True, now=NOW)[0].tasks["T0001"]["parent"] == "T0004"
 
 
+def test_links_to_tasks_that_kept_their_ids_stay_beside_those_that_follow() -> None:
+    """And each task with links to nothing is named, also after one of the archive."""
+    then = Backlog.of(
+        [task(1, parent="T0003"), task(2), task(3), task(5, depends_on=["T0007"])], [task(4, depends_on=["T0008"])]
+    )
+    now = Backlog.of([{**task(9), "uid": uid(2)}, task(3)])
+
+    after, warnings = restore(now, then, None, unlink=True, now=NOW)
+
+    assert after.tasks["T0001"]["parent"] == "T0003"
+    assert after.archived["T0004"]["depends_on"] == ["T0008"]
+    assert warnings == ["left out: T0005 depends_on T0007, which is not there"]
+
+
 # -- single fields -------------------------------------------------------------------------------
 
 
@@ -129,6 +143,11 @@ def test_single_fields_come_back_and_the_rest_stays() -> None:
 
     assert (after.tasks, after.archived) == ({}, {"T0001": task(1, title="Now", labels=["a"], updated_at=NOW)})
     assert restore(after, then, None, fields=("labels",), now=LATER)[0] is after
+    gone_first = Backlog.of([task(1), task(2, title="Then")])
+    assert (
+        restore(Backlog.of([task(2)]), gone_first, None, fields=("title",), now=NOW)[0].tasks["T0002"]["title"]
+        == "Then"
+    )
     with pytest.raises(TaskNotFound, match="T0002"):
         restore(now, then, [uid(2)], fields=("labels",), now=NOW)
 

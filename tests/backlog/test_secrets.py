@@ -97,17 +97,17 @@ def test_what_an_exception_is_named_by_is_the_same_wherever_the_secret_stands() 
 
 
 def test_an_exception_needs_a_reason() -> None:
-    """And a list of names; what else stands there says nothing."""
+    """It is for one task, and a list of names; what else stands there says nothing."""
 
     def event(why: str | None, allowed: object) -> dict[str, object]:
-        return {"why": why, "details": {"allowed_secrets": allowed}}
+        return {"uid": "u", "why": why, "details": {"allowed_secrets": allowed}}
 
     events = [
         event("a test key", ["a", 5]),
         event(" ", ["b"]),
         event(None, ["c"]),
         event("so", "d"),
-        {"why": "x", "details": {}},
+        {"uid": "u", "why": "x", "details": {}},
     ]
 
-    assert secrets.allowed_in(events) == {"a"}
+    assert secrets.allowed_in(events) == {("u", "a")}

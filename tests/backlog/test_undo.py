@@ -66,6 +66,7 @@ def field_after_undo(field: str, *values: Any, force: bool = True) -> Any:
         ("metadata", {"k": 1}, {"k": 2}, {"k": 2, "l": 1}, {"k": 1, "l": 1}),
         ("metadata", {"k": 1}, None, {"l": 1}, {"k": 1, "l": 1}),
         ("metadata", None, {"k": 1, "m": 2}, {"k": 1, "l": 1, "m": 2}, {"l": 1}),
+        ("metadata", {"a": 1, "k": 1}, {"a": 1, "k": 2}, {"a": 2, "k": 2}, {"a": 2, "k": 1}),
         ("metadata", {"k": 1, "n": 1}, {"k": True, "n": 1}, {"k": True, "n": 2}, {"k": 1, "n": 2}),
     ],
 )
@@ -160,6 +161,8 @@ def test_a_task_that_was_deleted_since_stays_deleted() -> None:
 
     assert after.tasks == {}
     assert warnings == ["T0001 was deleted since: it stays so"]
+    both = [Backlog.of([task(1, title=title), task(2, title=title)]) for title in ("One", "Two")]
+    assert undone(*both, Backlog.of([task(2, title="Two")]), force=True)[0].tasks["T0002"]["title"] == "One"
 
 
 def test_a_task_that_is_gone_already_need_not_go() -> None:
