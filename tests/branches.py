@@ -45,7 +45,7 @@ steps = st.one_of(
     st.tuples(st.just("metadata"), ids, st.dictionaries(st.sampled_from("xy"), st.sampled_from([1, True, "a", None]))),
     st.tuples(st.just("link"), ids, ids),
     st.tuples(st.just("unlink"), ids, ids),
-    st.tuples(st.just("claim"), ids, st.sampled_from(["ada", "bob"])),
+    st.tuples(st.just("claim"), ids, st.sampled_from(["ada", "bot"])),
     st.tuples(st.just("archive"), ids, st.none()),
 )
 requests = st.lists(st.lists(steps, min_size=1, max_size=3), max_size=6)

@@ -145,9 +145,9 @@ class Stage:
             "TASKKEEP_ACTOR": "ada",
             "GIT_CONFIG_GLOBAL": os.devnull,
             "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_AUTHOR_NAME": "Ada",
+            "GIT_AUTHOR_NAME": "ada",
             "GIT_AUTHOR_EMAIL": "ada@example.invalid",
-            "GIT_COMMITTER_NAME": "Ada",
+            "GIT_COMMITTER_NAME": "ada",
             "GIT_COMMITTER_EMAIL": "ada@example.invalid",
             "GIT_PAGER": "",
         }

@@ -138,7 +138,7 @@ def test_an_etag_is_that_of_the_task_before_the_batch() -> None:
         {"op": "claim", "labels": [1]},
         {"op": "claim", "mine": "yes"},
         {"op": "claim", "labels": ["nobody"]},
-        {"op": "update", "id": "T0000", "created_by": "eve"},
+        {"op": "update", "id": "T0000", "created_by": "editor"},
         {"op": "update", "id": "T0000", "title": None},
     ],
 )

@@ -118,7 +118,7 @@ def test_a_new_task_takes_every_field_that_a_user_sets() -> None:
         ({"title": "a", "acceptance_criteria": [{"done": True}]}, InvalidField),
         ({"title": "a", "acceptance_criteria": [{"text": "b", "done": 1}]}, InvalidField),
         ({"title": "a", "acceptance_criteria": [{"text": "b", "x": 1}]}, InvalidField),
-        ({"title": "a", "notes": [{"text": "b", "by": "bob", "at": THEN}]}, InvalidField),
+        ({"title": "a", "notes": [{"text": "b", "by": "bot", "at": THEN}]}, InvalidField),
         ({"title": "a", "id": "T9999"}, InvalidField),
         ({"title": "a", "completed_at": NOW}, InvalidField),
         ({"title": "a", "assignee": "a\tb"}, InvalidField),
@@ -154,16 +154,16 @@ def test_metadata_is_nested_as_deep_as_the_file_allows() -> None:
 def test_an_import_keeps_the_times_that_its_source_knows() -> None:
     result = new_task(
         Backlog({}),
-        {"title": "a", "status": "done", "notes": [{"at": THEN, "by": "bob", "text": "b"}], "parent": "T0002"},
+        {"title": "a", "status": "done", "notes": [{"at": THEN, "by": "bot", "text": "b"}], "parent": "T0002"},
         task_id="T0001",
         uid="0" * 32,
         now=NOW,
         actor="ada",
-        program={"created_at": THEN, "completed_at": THEN, "created_by": "bob"},
+        program={"created_at": THEN, "completed_at": THEN, "created_by": "bot"},
         resolve=False,
     )
     assert (result["created_at"], result["completed_at"], result["updated_at"]) == (THEN, THEN, NOW)
-    assert result["created_by"] == "bob"
+    assert result["created_by"] == "bot"
 
 
 # -- updating
@@ -301,8 +301,8 @@ def test_an_object_takes_the_text_of_a_note_but_no_invented_author() -> None:
     old = backlog.tasks["T0001"]["notes"][0]
     result = changes.merge_object(backlog, "T0001", {"notes": [{**old, "text": "y"}, "new"]}, **WHO)
     assert [note["text"] for note in result.tasks["T0001"]["notes"]] == ["y", "new"]
-    with pytest.raises(InvalidField, match="bob"):
-        changes.merge_object(backlog, "T0001", {"notes": [{**old, "by": "bob"}]}, **WHO)
+    with pytest.raises(InvalidField, match="bot"):
+        changes.merge_object(backlog, "T0001", {"notes": [{**old, "by": "bot"}]}, **WHO)
 
 
 # -- status

@@ -26,7 +26,7 @@ LISTS = ("labels", "depends_on", "external_refs", "acceptance_criteria", "notes"
 OPTIONAL = ("description", "assignee", "role", "parent", "due", "started_at", "completed_at", "claimed_by")
 OPTIONAL += ("claimed_until",)
 IDS = st.sampled_from([f"T{number:04d}" for number in range(1, 6)])
-ACTORS = st.sampled_from(["ada", "bob"])
+ACTORS = st.sampled_from(["ada", "bot"])
 LABELS = st.lists(st.sampled_from(["ci", "ui", "api"]), max_size=3)
 STATUSES = st.sampled_from([*OPEN, "done", "cancelled"])
 WORDS = st.sampled_from(["one", "two", "three"])

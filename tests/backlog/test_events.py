@@ -55,8 +55,8 @@ def tick(text: str, done: bool = False) -> dict[str, Any]:
     ("field", "before", "after", "change"),
     [
         ("title", "One", "Two", {"from": "One", "to": "Two"}),
-        ("assignee", None, "bob", {"from": None, "to": "bob"}),
-        ("assignee", "bob", None, {"from": "bob", "to": None}),
+        ("assignee", None, "bot", {"from": None, "to": "bot"}),
+        ("assignee", "bot", None, {"from": "bot", "to": None}),
         ("labels", ["a", "b"], ["b", "c"], {"added": ["c"], "removed": ["a"]}),
         ("labels", None, ["a"], {"added": ["a"], "removed": []}),
         ("labels", ["a"], None, {"added": [], "removed": ["a"]}),

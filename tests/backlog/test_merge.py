@@ -245,11 +245,11 @@ def test_a_link_to_what_the_other_side_deleted_is_left_out_and_told(turned: bool
 def test_a_task_claimed_on_both_sides_is_a_conflict() -> None:
     root, one, other = forked([("add", "T0001", "a")])
     one.do([("claim", "T0001", "ada")])
-    other.do([("claim", "T0001", "bob")])
+    other.do([("claim", "T0001", "bot")])
 
     merged, [conflict] = merge(root.backlog, one.backlog, other.backlog)
 
-    assert (conflict.kind, conflict.field, conflict.ours, conflict.theirs) == ("claim", "claimed_by", "ada", "bob")
+    assert (conflict.kind, conflict.field, conflict.ours, conflict.theirs) == ("claim", "claimed_by", "ada", "bot")
     assert merged.tasks["T0001"]["claimed_until"] == one.backlog.tasks["T0001"]["claimed_until"]
 
 

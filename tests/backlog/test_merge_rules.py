@@ -60,14 +60,14 @@ def told(conflicts: list[Conflict]) -> list[tuple[Any, ...]]:
 def test_what_one_side_changed_comes_from_it_and_what_both_changed_alike_is_no_conflict() -> None:
     was, mine, yours = (
         {"title": "a", "role": "x"},
-        {"title": "b", "assignee": "eve"},
-        {"title": "a", "role": "x", "assignee": "eve"},
+        {"title": "b", "assignee": "editor"},
+        {"title": "a", "role": "x", "assignee": "editor"},
     )
 
     found, conflicts = merged(was, mine, {**yours, "priority": "high"})
 
     assert conflicts == []
-    assert (found["title"], found.get("role"), found["assignee"], found["priority"]) == ("b", None, "eve", "high")
+    assert (found["title"], found.get("role"), found["assignee"], found["priority"]) == ("b", None, "editor", "high")
 
 
 @pytest.mark.parametrize("field", ["title", "description", "priority", "type", "assignee", "role", "due"])
@@ -261,11 +261,11 @@ def claim(by: str, until: str = T2) -> dict[str, Any]:
         # Released on one side: that holds against its own holder, and not against a new one.
         (claim("ada"), {**TODO, "started_at": T1}, {**claim("ada", T3)}, {**TODO, "started_at": T1}),
         (claim("ada"), {**claim("ada", T3)}, {**TODO, "started_at": T1}, {**TODO, "started_at": T1}),
-        (claim("ada"), {"status": "in_progress", "started_at": T1}, claim("bob", T3), claim("bob", T3)),
-        (claim("ada"), claim("bob", T3), {"status": "in_progress", "started_at": T1}, claim("bob", T3)),
+        (claim("ada"), {"status": "in_progress", "started_at": T1}, claim("bot", T3), claim("bot", T3)),
+        (claim("ada"), claim("bot", T3), {"status": "in_progress", "started_at": T1}, claim("bot", T3)),
         # Who finishes a task ends its claim.
         (claim("ada"), {**DONE, "started_at": T1}, claim("ada", T3), {**DONE, "started_at": T1}),
-        (claim("ada"), claim("bob", T3), {**DONE, "started_at": T1}, {**DONE, "started_at": T1}),
+        (claim("ada"), claim("bot", T3), {**DONE, "started_at": T1}, {**DONE, "started_at": T1}),
     ],
 )
 def test_status_times_and_claim_come_together(was: Any, mine: Any, yours: Any, found: Any) -> None:
@@ -288,10 +288,10 @@ def test_two_new_statuses_are_a_conflict_and_ours_stands_with_its_times_and_clai
 
 
 def test_two_new_claims_are_a_conflict_and_ours_stands() -> None:
-    found, conflicts = merged(claim("ada"), claim("bob"), claim("eve", T3))
+    found, conflicts = merged(claim("ada"), claim("bot"), claim("editor", T3))
 
-    assert told(conflicts) == [("claimed_by", "claim", "ada", "bob", "eve")]
-    assert (found["claimed_by"], found["claimed_until"]) == ("bob", T2)
+    assert told(conflicts) == [("claimed_by", "claim", "ada", "bot", "editor")]
+    assert (found["claimed_by"], found["claimed_until"]) == ("bot", T2)
 
 
 # -- deleted and archived ------------------------------------------------------------------------

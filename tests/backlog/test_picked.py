@@ -95,7 +95,7 @@ def test_the_hash_is_no_part_of_the_question() -> None:
     root, one, _ = states()
     events = [*saved(Backlog({}), root, [], 1)]
     [change] = saved(root, one, [events[-1]["hash"]], 2)
-    altered: dict[str, Any] = {**change, "actor": "eve"}
+    altered: dict[str, Any] = {**change, "actor": "editor"}
 
     assert event_hash(altered) != change["hash"]
     assert not was_picked_early([*events, altered])

@@ -57,7 +57,7 @@ def test_open_tasks_are_shown_unless_more_is_asked_for() -> None:
         ({"types": ("BUG",)}, [3]),
         ({"labels": ("ci",)}, [3, 1]),
         ({"labels": ("UI", "ci")}, [3]),
-        ({"assignees": ("Bob", "eve")}, [2, 1]),
+        ({"assignees": ("Bot", "editor")}, [2, 1]),
         ({"roles": ("qa",)}, [4]),
         ({"parents": ("t0001",)}, [2, 4]),
         ({"mine": True}, [3, 4]),
@@ -79,13 +79,13 @@ def test_filters(query: dict[str, Any], expected: list[int]) -> None:
             1,
             priority="low",
             labels=["ci"],
-            assignee="bob",
+            assignee="bot",
             due="2026-11-20",
             notes=[{"at": THEN, "by": "ada", "text": "Said so"}],
             acceptance_criteria=[{"text": "it must", "done": False}],
             external_refs=["ref:9"],
         ),
-        task(2, priority="high", assignee="Eve", parent="T0001", due="2026-11-19"),
+        task(2, priority="high", assignee="Editor", parent="T0001", due="2026-11-19"),
         task(3, type="bug", labels=["ci", "ui"], assignee="ada", description="STRASSE"),
         task(4, role="qa", parent="T0001", claimed_by="ada", claimed_until=LATER, updated_at=NOW,
              metadata={"a": [{"b": "Deep"}, 42, None, True]}),
@@ -138,7 +138,7 @@ def test_sorting(sort: str | None, expected: list[int]) -> None:
     at = "2026-11-{:02d}T12:00:00.000000Z".format
     tasks = [
         task(1, title="delta", created_at=at(2)),
-        task(2, title="Charlie", created_at=at(4), due="2027-01-02"),
+        task(2, title="Ci", created_at=at(4), due="2027-01-02"),
         task(3, title="alpha", created_at=at(1), due="2027-01-01"),
         task(4, title="Bravo", created_at=at(3), priority="critical"),
     ]

@@ -134,7 +134,7 @@ def test_metadata_is_judged_key_by_key() -> None:
 
 
 def test_a_status_is_chosen_with_the_times_and_the_claim_of_its_side() -> None:
-    meeting = Meeting([ADD], [update(status="done")], [[("claim", "T0001", "bob")], update(status="in_progress")])
+    meeting = Meeting([ADD], [update(status="done")], [[("claim", "T0001", "bot")], update(status="in_progress")])
     theirs = meeting.other.backlog.tasks["T0001"]
     names = ("status", "started_at", "completed_at", "claimed_by", "claimed_until")
 
@@ -143,7 +143,7 @@ def test_a_status_is_chosen_with_the_times_and_the_claim_of_its_side() -> None:
     kinds, wrong = meeting.judged(**{name: theirs.get(name) for name in names})
     assert (kinds["status"], wrong) == ("in_progress", [])
     assert meeting.judged(started_at=OTHER_TIME)[1] == ["T0001: started_at"]
-    assert meeting.judged(claimed_by="eve", claimed_until=OTHER_TIME)[1] == [
+    assert meeting.judged(claimed_by="editor", claimed_until=OTHER_TIME)[1] == [
         "T0001: claimed_by",
         "T0001: claimed_until",
     ]
@@ -151,7 +151,7 @@ def test_a_status_is_chosen_with_the_times_and_the_claim_of_its_side() -> None:
 
 def test_a_claim_that_a_finished_task_lost_is_no_choice() -> None:
     """The claim of one side ends where the other finished the task."""
-    meeting = Meeting([ADD], [update(status="done")], [[("claim", "T0001", "bob")]])
+    meeting = Meeting([ADD], [update(status="done")], [[("claim", "T0001", "bot")]])
 
     assert "claimed_by" not in meeting.file.tasks["T0001"]
     assert meeting.judged()[1] == []

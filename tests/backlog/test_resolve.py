@@ -109,7 +109,7 @@ def test_both_of_a_text_that_one_side_took_out_is_what_the_other_made_of_it() ->
 
 @pytest.mark.parametrize(("choice", "status"), [("ours", "done"), ("theirs", "in_progress"), ("value", "review")])
 def test_a_status_brings_its_times_and_its_claim_with_it(choice: str, status: str) -> None:
-    meeting = Meeting([ADD], [edited(status="done")], [[("claim", "T0001", "bob")], edited(status="in_progress")])
+    meeting = Meeting([ADD], [edited(status="done")], [[("claim", "T0001", "bot")], edited(status="in_progress")])
 
     task = meeting.settle("T0001", "status", choice, "review").tasks["T0001"]
 
@@ -127,11 +127,11 @@ def test_a_start_that_one_side_knows_of_outlives_the_choice_of_the_other() -> No
 
 
 def test_a_claim_is_taken_whole_and_is_no_value_to_be_given() -> None:
-    meeting = Meeting([ADD], [[("claim", "T0001", "ada")]], [[("claim", "T0001", "bob")]])
+    meeting = Meeting([ADD], [[("claim", "T0001", "ada")]], [[("claim", "T0001", "bot")]])
     theirs = meeting.versions[2].backlog.tasks["T0001"]
 
     with pytest.raises(Usage, match="a claim is ours or theirs"):
-        meeting.settle("T0001", "claimed_by", "value", "eve")
+        meeting.settle("T0001", "claimed_by", "value", "editor")
     task = meeting.settle("T0001", "claimed_by", "theirs").tasks["T0001"]
 
     assert [task[field] for field in CLAIM] == [theirs[field] for field in CLAIM]

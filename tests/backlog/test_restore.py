@@ -69,11 +69,11 @@ def test_a_single_task_comes_back_and_the_others_stay() -> None:
 def test_a_claim_is_that_of_now() -> None:
     """Neither an old one comes back, nor one that stands goes."""
     claim = {"claimed_by": "ada", "claimed_until": LATER}
-    old, new = task(1, role="then", **claim), task(1, role="now", claimed_by="bob", claimed_until=NOW)
+    old, new = task(1, role="then", **claim), task(1, role="now", claimed_by="bot", claimed_until=NOW)
 
     assert not {*CLAIM} & restore(Backlog({}), Backlog.of([old]), None, now=NOW)[0].tasks["T0001"].keys()
     found = restore(Backlog.of([new]), Backlog.of([old]), None, now=NOW)[0].tasks["T0001"]
-    assert (found["role"], found["claimed_by"], found["claimed_until"]) == ("then", "bob", NOW)
+    assert (found["role"], found["claimed_by"], found["claimed_until"]) == ("then", "bot", NOW)
 
 
 def test_a_task_keeps_the_id_that_it_has_today_and_old_links_follow() -> None:

@@ -21,7 +21,7 @@ USER_VALUES: dict[str, list[Any]] = {
     "description": [None, "text", "other text"],
     "status": ["todo", "review", "blocked"],
     "labels": [[], ["a"], ["a", "b"], ["c"]],
-    "assignee": [None, "ada", "bob"],
+    "assignee": [None, "ada", "bot"],
     "acceptance_criteria": [[], [{"text": "x", "done": False}], [{"text": "x", "done": True}]],
     "metadata": [{}, {"k": 1}, {"k": True}, {"k": None, "l": [1]}],
 }
@@ -67,7 +67,7 @@ def ask(before: Backlog, rows: list[Any], events: list[Event] = [], *, by_hand: 
         new_id=lambda: f"T{next(numbers):04d}",
         new_uid=lambda: f"{next(numbers):032x}",
         now=LATER,
-        actor="bob",
+        actor="bot",
         by_hand=by_hand,
     )
     return rewriting.wanted(rows, None if not by_hand else [])

@@ -77,7 +77,7 @@ def ask(before: Backlog, *rows: dict[str, Any], archived: Any = None, seen: Past
         new_id=lambda: f"T{next(numbers):04d}",
         new_uid=lambda: f"{next(numbers):032x}",
         now=NOW,
-        actor="bob",
+        actor="bot",
         **{"by_hand": False, **more},
     )
     return rewriting.wanted(rows, archived)
@@ -213,7 +213,7 @@ def test_a_new_task_without_a_title_is_named_as_well_as_can_be(row: Any, shown: 
 
 def test_what_only_the_program_sets_is_ours_whatever_the_file_says() -> None:
     """Of a program without a word; of a person it is told."""
-    row = {**task(1), "created_at": LATER, "created_by": "eve", "etag": "x", "aliases": ["T0009"]}
+    row = {**task(1), "created_at": LATER, "created_by": "editor", "etag": "x", "aliases": ["T0009"]}
 
     assert ask(ONE, row).backlog is ONE
     by_hand = ask(ONE, row, by_hand=True)
@@ -228,7 +228,7 @@ def test_a_person_may_give_a_new_task_what_it_brings_along() -> None:
         "id": "T0002",
         "uid": "f" * 32,
         "created_at": MADE,
-        "created_by": "eve",
+        "created_by": "editor",
         "status": "done",
         "completed_at": MADE,
     }
@@ -238,11 +238,11 @@ def test_a_person_may_give_a_new_task_what_it_brings_along() -> None:
 
     assert (by_hand["created_at"], by_hand["created_by"], by_hand["completed_at"], by_hand["updated_at"]) == (
         MADE,
-        "eve",
+        "editor",
         MADE,
         NOW,
     )
-    assert (by_program["created_at"], by_program["created_by"], by_program["completed_at"]) == (NOW, "bob", NOW)
+    assert (by_program["created_at"], by_program["created_by"], by_program["completed_at"]) == (NOW, "bot", NOW)
     assert by_hand["uid"] == by_program["uid"] == "f" * 32
 
 
@@ -279,10 +279,10 @@ def test_a_change_of_a_task_that_another_works_on_is_told() -> None:
         before = Backlog.of([task(1, claimed_by=by, claimed_until=until, status="in_progress")])
         return ask(before, {**task(1), "status": "in_progress", "title": title}, current=current).told
 
-    assert told("eve", LATER, "Two") == [f"are claimed by others: T0001 by eve until {LATER}"]
-    assert told("eve", LATER, "One") == told("bob", LATER, "Two") == told("eve", NOW, "Two") == []
+    assert told("editor", LATER, "Two") == [f"are claimed by others: T0001 by editor until {LATER}"]
+    assert told("editor", LATER, "One") == told("bot", LATER, "Two") == told("editor", NOW, "Two") == []
     free = Backlog.of([task(1, status="in_progress")])
-    assert told("eve", LATER, "Two", current=free) == []
+    assert told("editor", LATER, "Two", current=free) == []
 
 
 # -- texts and notes -------------------------------------------------------------------------------
@@ -295,28 +295,28 @@ def note(words: str, at: str | None = MADE, by: str | None = "ada") -> dict[str,
 def test_notes_that_are_there_stay_and_new_ones_are_the_actors_of_now() -> None:
     """Whatever a program writes; a person may date them."""
     before = Backlog.of([task(1, notes=[note("old")])])
-    row = {**task(1), "notes": [note("old"), note("new", LATER, "eve"), "plain"]}
+    row = {**task(1), "notes": [note("old"), note("new", LATER, "editor"), "plain"]}
 
     assert ask(before, row).backlog.tasks["T0001"]["notes"] == [
         note("old"),
-        note("new", NOW, "bob"),
-        note("plain", NOW, "bob"),
+        note("new", NOW, "bot"),
+        note("plain", NOW, "bot"),
     ]
     assert ask(before, row, by_hand=True).backlog.tasks["T0001"]["notes"] == [
-        note("old"), note("new", LATER, "eve"), note("plain", NOW, "bob"),
+        note("old"), note("new", LATER, "editor"), note("plain", NOW, "bot"),
     ]  # fmt: skip
-    new = {"id": "T0002", "title": "New", "notes": [note("n", LATER, "eve")]}
-    assert ask(before, task(1), new).backlog.tasks["T0002"]["notes"] == [note("n", NOW, "bob")]
-    assert ask(before, task(1), new, by_hand=True).backlog.tasks["T0002"]["notes"] == [note("n", LATER, "eve")]
+    new = {"id": "T0002", "title": "New", "notes": [note("n", LATER, "editor")]}
+    assert ask(before, task(1), new).backlog.tasks["T0002"]["notes"] == [note("n", NOW, "bot")]
+    assert ask(before, task(1), new, by_hand=True).backlog.tasks["T0002"]["notes"] == [note("n", LATER, "editor")]
 
 
 def test_a_note_that_came_since_the_base_is_that_note() -> None:
     """Who rewrites an older state may have seen newer notes."""
-    current = Backlog.of([task(1, notes=[note("since", LATER, "eve")])])
+    current = Backlog.of([task(1, notes=[note("since", LATER, "editor")])])
 
     found = ask(ONE, {**task(1), "notes": [note("since", None, None)]}, current=current)
 
-    assert found.backlog.tasks["T0001"]["notes"] == [note("since", LATER, "eve")]
+    assert found.backlog.tasks["T0001"]["notes"] == [note("since", LATER, "editor")]
 
 
 def test_a_text_that_a_program_wrapped_anew_stays_as_it_was() -> None:

@@ -36,7 +36,7 @@ FULL: Task = {
     "acceptance_criteria": [{"text": "exit 1 names the task", "done": False}],
     "due": "2027-01-31",
     "external_refs": ["github:17"],
-    "notes": [{"at": NOW, "by": "Ada Lovelace", "text": "…"}],
+    "notes": [{"at": NOW, "by": "ada", "text": "…"}],
     "created_at": NOW,
     "created_by": "ada",
     "updated_at": NOW,

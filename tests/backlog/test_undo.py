@@ -34,7 +34,7 @@ def task(number: int = 1, **fields: Any) -> Task:
 
 
 def step(before: Backlog, after: Backlog) -> list[Event]:
-    request = Request(txn="txn", actor="bob", now=MADE, source="api", why="so", key=None, digest=None)
+    request = Request(txn="txn", actor="bot", now=MADE, source="api", why="so", key=None, digest=None)
     chain = Chain(request, before="", after="", heads=[], new_id=lambda: "event")
     for kind, one, details in task_changes(before, after, MADE):
         chain.add(kind, one["id"], one["uid"], details)
@@ -196,9 +196,9 @@ def test_a_task_that_another_works_on_is_left_to_them() -> None:
     def held(by: str, until: str) -> Backlog:
         return Backlog.of([{**two, "claimed_by": by, "claimed_until": until}])
 
-    with pytest.raises(ClaimHeld, match="eve"):
-        undone(Backlog.of([one]), Backlog.of([two]), held("eve", LATER))
-    for now, force in ((held("eve", LATER), True), (held("ada", LATER), False), (held("eve", NOW), False)):
+    with pytest.raises(ClaimHeld, match="editor"):
+        undone(Backlog.of([one]), Backlog.of([two]), held("editor", LATER))
+    for now, force in ((held("editor", LATER), True), (held("ada", LATER), False), (held("editor", NOW), False)):
         found, _ = undone(Backlog.of([one]), Backlog.of([two]), now, force=force)
         assert found.tasks["T0001"]["title"] == "One"
 
@@ -226,16 +226,16 @@ def test_what_was_changed_again_since_is_refused_and_told(was: Any, left: Any, n
     with pytest.raises(ChangedSince) as refused:
         undone(*states)
 
-    assert refused.value.message == f"1 later change of the same: T0001: {', '.join(fields)} by bob at {MADE}"
+    assert refused.value.message == f"1 later change of the same: T0001: {', '.join(fields)} by bot at {MADE}"
     [told] = refused.value.details["later"]
     assert told == {
         "event_id": "event",
         "task_id": "T0001",
-        "actor": "bob",
+        "actor": "bot",
         "timestamp": MADE,
         "why": "so",
         "fields": fields,
-        "text": f"T0001: {', '.join(fields)} by bob at {MADE}",
+        "text": f"T0001: {', '.join(fields)} by bot at {MADE}",
     }
 
 
@@ -260,11 +260,11 @@ def test_any_later_change_of_a_task_that_was_made_or_deleted_counts() -> None:
     """Making a task sets all of it; and deleting one later does."""
     made = Backlog.of([task()])
 
-    with pytest.raises(ChangedSince, match="T0001: title by bob"):
+    with pytest.raises(ChangedSince, match="T0001: title by bot"):
         undone(Backlog({}), made, Backlog.of([task(title="Two")]))
-    with pytest.raises(ChangedSince, match="T0001: task by bob"):
+    with pytest.raises(ChangedSince, match="T0001: task by bot"):
         undone(made, Backlog.of([task(title="Two")]), Backlog({}))
-    with pytest.raises(ChangedSince, match="T0001: archived by bob"):
+    with pytest.raises(ChangedSince, match="T0001: archived by bot"):
         undone(made, Backlog.of([], [task()]), made)
 
 
@@ -274,7 +274,7 @@ def test_of_several_later_changes_the_first_is_told_and_the_others_counted() -> 
     with pytest.raises(ChangedSince) as refused:
         undone(*states)
 
-    assert refused.value.message == f"2 later changes of the same: T0001: title by bob at {MADE} …"
+    assert refused.value.message == f"2 later changes of the same: T0001: title by bot at {MADE} …"
     assert len(refused.value.details["later"]) == 2
 
 
@@ -289,7 +289,7 @@ def test_a_choice_of_a_merge_is_a_change_too(field: str | None, told: str) -> No
     with pytest.raises(ChangedSince) as refused:
         undo(two, one, two, step(one, two), [merged], now=NOW, actor="ada")
 
-    assert refused.value.details["later"][0]["text"] == f"{task()['uid']}: {told} by bob at {MADE}"
+    assert refused.value.details["later"][0]["text"] == f"{task()['uid']}: {told} by bot at {MADE}"
     other = {**merged, "details": {"choices": [{**choice, "uid": "f" * 32}]}}
     assert undo(two, one, two, step(one, two), [other], now=NOW, actor="ada")[0].tasks["T0001"]["title"] == "One"
 

@@ -68,7 +68,7 @@ class Agent:
 
 @pytest.fixture
 def agent(empty: Cli) -> Agent:
-    """T0001, T0002 that waits for it, T0003 that bob works on, T0004."""
+    """T0001, T0002 that waits for it, T0003 that bot works on, T0004."""
     git = ["git", "-c", "init.defaultBranch=main"]
     for args in (["init", "-q"], ["config", "user.name", "Ada"], ["config", "user.email", "ada@example.invalid"]):
         subprocess.run([*git, *args], cwd=empty.folder, check=True)
@@ -78,7 +78,7 @@ def agent(empty: Cli) -> Agent:
         ["add", "Write the docs", "--depends-on", "T0001"],
         ["add", "Ship it"],
         ["add", "Tidy up"],
-        ["claim", "T0003", "--actor", "bob"],
+        ["claim", "T0003", "--actor", "bot"],
     ):
         assert empty(*args).status == 0
     return Agent(empty)
@@ -207,7 +207,7 @@ def play_the_past(agent: Agent) -> None:
     agent.wrong("restore", "T0004", code="usage", then=["restore", "T0004", "--at", "HEAD", "--dry-run"])
     agent.wrong("restore", "T0004", "--at", "2999-01-01", code="bad_point", then=None)
     agent.wrong("restore", "T0004", "--at", "never", code="unknown_point", then=["restore", "T0004", "--at", "HEAD"])
-    agent.wrong("undo", "--actor", "eve", code="nothing_to_undo", then=["log", "--limit", "3"])
+    agent.wrong("undo", "--actor", "editor", code="nothing_to_undo", then=["log", "--limit", "3"])
     agent.right("delete", "T0004", "--why", "a slip")
     agent.wrong("show", "T0004", code="task_not_found", then=["log", "T0004"])
     agent.wrong("note", "T0004", "x", code="task_not_found", then=["log", "T0004"])

@@ -22,13 +22,13 @@ NOW = "2026-11-20T12:00:00.000000Z"
 def test_it_tells_rules_claims_what_is_next_and_what_others_did(cli: Cli) -> None:
     names = [cli.add(f"task {n}", "-d", "SECRET PLAN") for n in range(5)]
     cli("claim", names[0])
-    cli("claim", names[1], "--actor", "bob")
+    cli("claim", names[1], "--actor", "bot")
     text = cli("prime").out
     assert text.startswith('taskkeep: 5 open, 0 finished (3 todo, 2 in_progress). You are "Ada".\n')
     assert all(rule in text for rule in RULES)
     assert f"{names[0]} claim 1 until " in text
     assert "Ready, 3 of 3:" in text
-    assert f'"bob": claimed {names[1]}' in text
+    assert f'"bot": claimed {names[1]}' in text
     assert "SECRET" not in text
     assert len(text.encode()) <= 600 * 4
 

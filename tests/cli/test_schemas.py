@@ -90,7 +90,7 @@ FAILURES: list[tuple[list[str], bytes, str]] = [
     (["done", "TWO"], b"", "task_blocked"),
     (["delete", "ONE", "--why", "x"], b"", "task_needed"),
     (["done", "ONE", "--if-match", "old"], b"", "stale_etag"),
-    (["done", "HELD", "--actor", "eve"], b"", "claimed"),
+    (["done", "HELD", "--actor", "editor"], b"", "claimed"),
     (["done", "HELD", "--claim", "7"], b"", "stale_claim"),
     (["claim", "OLD"], b"", "task_finished"),
     (["start", "ONE,TWO", "--if-match", "x"], b"", "one_task_only"),

@@ -78,7 +78,7 @@ def test_a_task_is_shown_with_all_its_fields() -> None:
         **task(1, TITLES[2]),
         "description": "a paragraph\n\n\tand code",
         "acceptance_criteria": [{"text": "first", "done": True}],
-        "notes": [{"at": "2026-11-20T12:00:00.000000Z", "by": "bob", "text": "a note"}],
+        "notes": [{"at": "2026-11-20T12:00:00.000000Z", "by": "bot", "text": "a note"}],
         "metadata": {"estimate": 3},
     }
     text = Screen(color=False, width=80).task(value)
@@ -88,7 +88,7 @@ def test_a_task_is_shown_with_all_its_fields() -> None:
         "2027-01-31",
         "a paragraph",
         "1 ✓ first",
-        "bob",
+        "bot",
         "a note",
         "estimate",
     ):

@@ -91,11 +91,11 @@ def test_log_tells_who_when_why_and_field_by_field(past: Any) -> None:
 
 def test_log_is_filtered_by_time_actor_type_and_source(past: Any) -> None:
     cli, one, two = past
-    cli("note", one, "x", "--actor", "bob")
-    cli("undo", "--actor", "bob")
+    cli("note", one, "x", "--actor", "bot")
+    cli("undo", "--actor", "bot")
     cli("delete", two, "--why", "no")
     everything = events(cli)
-    assert [event["actor"] for event in events(cli, "--actor", "bob")] == ["bob", "bob"]
+    assert [event["actor"] for event in events(cli, "--actor", "bot")] == ["bot", "bot"]
     assert [event["task_id"] for event in events(cli, "--type", "task_deleted")] == [two]
     assert len(events(cli, "--type", "task_deleted,task_created")) == 3
     assert [event["source"] for event in events(cli, "--source", "undo")] == ["undo"]

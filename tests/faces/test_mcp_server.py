@@ -135,7 +135,7 @@ def test_a_task_that_changed_meanwhile_is_not_overwritten(agent: Agent) -> None:
 
 
 def test_a_claim_of_another_is_refused_and_can_be_given_back(folder: Path, agent: Agent) -> None:
-    other = Agent(folder, "eve")
+    other = Agent(folder, "editor")
     task = agent("add", title="x")["task"]
     number = agent("claim", id=task["id"], lease="1h")["claim"]
     assert other("claim", id=task["id"])["error"]["code"] == "claimed"

@@ -36,12 +36,12 @@ def link(source: str, target: str, kind: str) -> dict[str, str]:
 
 def test_an_issue_becomes_a_task_with_its_own_times_and_author() -> None:
     """Times are written as UTC with microseconds, and the foreign id is kept as a reference."""
-    task = one("beads", lines(issue(description="Why", labels=["b", "a"], assignee="kim")))
+    task = one("beads", lines(issue(description="Why", labels=["b", "a"], assignee="lead")))
 
     assert task["title"] == "Issue bd-1"
     assert task["description"] == "Why"
     assert task["labels"] == ["a", "b"]
-    assert task["assignee"] == "kim"
+    assert task["assignee"] == "lead"
     assert task["external_refs"] == ["beads:bd-1"]
     assert task["created_by"] == "sam"
     assert task["created_at"] == "2026-04-21T06:33:33.000000Z"
@@ -124,10 +124,10 @@ def test_design_goes_below_the_description_under_a_heading() -> None:
 
 
 def test_comments_become_notes_of_who_wrote_them() -> None:
-    comment = {"id": 7, "author": "kim", "text": "Looks good", "created_at": "2026-04-23T00:00:00Z"}
+    comment = {"id": 7, "author": "lead", "text": "Looks good", "created_at": "2026-04-23T00:00:00Z"}
     task = one("beads", lines(issue(comments=[comment])))
 
-    assert task["notes"] == [{"at": "2026-04-23T00:00:00.000000Z", "by": "kim", "text": "Looks good"}]
+    assert task["notes"] == [{"at": "2026-04-23T00:00:00.000000Z", "by": "lead", "text": "Looks good"}]
 
 
 def test_records_that_are_no_issues_and_deleted_ones_are_skipped_aloud() -> None:

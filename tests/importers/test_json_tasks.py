@@ -33,9 +33,9 @@ def test_fields_of_ours_are_taken_as_such() -> None:
                 "due": "2027-01-31",
                 "external_refs": ["github:17"],
                 "acceptance_criteria": [{"text": "works", "done": True}],
-                "notes": [{"at": "2026-01-01T00:00:00.000000Z", "by": "kim", "text": "n"}],
+                "notes": [{"at": "2026-01-01T00:00:00.000000Z", "by": "lead", "text": "n"}],
                 "created_at": "2026-01-01T00:00:00.000000Z",
-                "created_by": "kim",
+                "created_by": "lead",
                 "updated_at": "2026-01-02T00:00:00.000000Z",
                 "metadata": {"points": 3},
             }
@@ -47,8 +47,8 @@ def test_fields_of_ours_are_taken_as_such() -> None:
     assert task["due"] == "2027-01-31"
     assert task["external_refs"] == ["github:17", "json:T0007"]
     assert task["acceptance_criteria"] == [{"text": "works", "done": True}]
-    assert task["notes"] == [{"at": "2026-01-01T00:00:00.000000Z", "by": "kim", "text": "n"}]
-    assert task["created_by"] == "kim"
+    assert task["notes"] == [{"at": "2026-01-01T00:00:00.000000Z", "by": "lead", "text": "n"}]
+    assert task["created_by"] == "lead"
     assert task["updated_at"] == "2026-01-02T00:00:00.000000Z"
     assert task["metadata"] == {"points": 3}
 
@@ -63,7 +63,7 @@ def test_common_names_of_fields_find_their_place() -> None:
                 "body": "Text",
                 "state": "In Progress",
                 "tags": "ci, slow",
-                "assignedTo": {"login": "kim"},
+                "assignedTo": {"login": "lead"},
                 "deadline": "2027-01-31",
                 "completedAt": None,
                 "createdAt": 1776672000000,
@@ -75,7 +75,7 @@ def test_common_names_of_fields_find_their_place() -> None:
     assert task["description"] == "Text"
     assert task["status"] == "in_progress"
     assert task["labels"] == ["ci", "slow"]
-    assert task["assignee"] == "kim"
+    assert task["assignee"] == "lead"
     assert task["due"] == "2027-01-31"
     assert task["created_at"] == "2026-04-20T08:00:00.000000Z"
     assert "metadata" not in task
@@ -248,7 +248,7 @@ def test_lists_by_tag_are_all_taken_and_their_ids_kept_apart() -> None:
 
 
 def test_a_list_that_is_not_taken_is_named() -> None:
-    data = json.dumps({"people": [{"id": 1, "name": "kim"}], "tasks": [{"id": 1, "title": "a"}]}).encode()
+    data = json.dumps({"people": [{"id": 1, "name": "lead"}], "tasks": [{"id": 1, "title": "a"}]}).encode()
     backlog, report = import_into(None, "json", data)
 
     assert len(backlog.tasks) == 1

@@ -90,7 +90,7 @@ def test_the_same_ids_of_two_formats_are_different_tasks() -> None:
 
 
 def test_a_claim_of_the_other_place_is_not_taken_over() -> None:
-    claim = {"claimed_by": "kim", "claimed_until": "2026-12-01T00:00:00.000000Z"}
+    claim = {"claimed_by": "lead", "claimed_until": "2026-12-01T00:00:00.000000Z"}
     backlog, report = import_into(None, "json", file_of({"id": "a", "title": "a", **claim}))
 
     assert "claimed_by" not in next(iter(backlog.tasks.values()))

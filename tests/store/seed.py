@@ -98,7 +98,7 @@ class Case(Kit):
         heads = [event["hash"] for event in events if event["hash"] not in followed]
         event = {
             "v": 1, "event_id": "00000000-0000-4000-8000-000000000001", "timestamp": "2027-01-01T00:00:00.000000Z",
-            "event_type": "task_updated", "task_id": None, "uid": None, "actor": "mallory", "source": "cli",
+            "event_type": "task_updated", "task_id": None, "uid": None, "actor": "other", "source": "cli",
             "why": None, "txn": "00000000-0000-4000-8000-000000000002", "details": {"changes": {}},
             "before": self.sha(), "after": self.sha(), "prev": heads, **fields,
         }  # fmt: skip

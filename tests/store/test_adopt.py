@@ -68,7 +68,7 @@ def test_an_edit_that_was_committed_is_recorded_like_one_that_was_not(kit: Any) 
 def test_what_only_the_program_sets_is_put_right_and_told(kit: Any) -> None:
     """A status brings its times; what made a task is not to be rewritten; the file's own updated_at is nothing."""
     was = task(kit, "first")
-    edit(kit, lambda tasks: named(tasks, "first").update(status="done", created_by="Eve", updated_at="yesterday"))
+    edit(kit, lambda tasks: named(tasks, "first").update(status="done", created_by="Editor", updated_at="yesterday"))
 
     saved = kit.project.adopt()
 

@@ -98,8 +98,8 @@ def test_pulling_with_rebase_takes_both_sides(both: Any, scratch: Path) -> None:
     """Of two clones of one repository; the second one's first save set its driver up."""
     both.git("clone", "-q", "--no-hardlinks", ".", str(scratch / "clone"))
     clone = type(both)(scratch / "clone")
-    clone.git("config", "user.name", "Bob")
-    clone.git("config", "user.email", "bob@example.invalid")
+    clone.git("config", "user.name", "Bot")
+    clone.git("config", "user.email", "bot@example.invalid")
     saved = clone.project.update([clone.id_of("first")], Edit(set={"role": "backend"}))
     assert any("uninstall" in warning for warning in saved.warnings)
     assert clone.project.add("quiet").warnings == []
@@ -241,8 +241,8 @@ def test_an_id_drawn_on_two_branches_is_told_apart(git_alone: None, new_reposito
     taskkeep.init(str(kit.folder), ids="sequential")
     kit.git("clone", "-q", ".", str(scratch / "clone"))
     clone = type(kit)(scratch / "clone")
-    clone.git("config", "user.name", "Bob")
-    clone.git("config", "user.email", "bob@example.invalid")
+    clone.git("config", "user.name", "Bot")
+    clone.git("config", "user.email", "bot@example.invalid")
     kit.project.add("elder")
     assert clone.project.add("younger").tasks[0]["id"] == kit.id_of("elder")
     clone.project.add("needs it", depends_on=["T0001"])

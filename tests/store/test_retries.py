@@ -83,8 +83,8 @@ def test_a_key_holds_in_another_clone(kit: Any, tmp_path: Path) -> None:
     kit.git("clone", "-q", str(kit.folder), str(clone.folder))
     early.git("pull", "-q", "--ff-only")
     for other in (clone, early):
-        other.git("config", "user.name", "Bob")
-        other.git("config", "user.email", "bob@example.invalid")
+        other.git("config", "user.name", "Bot")
+        other.git("config", "user.email", "bot@example.invalid")
         again = other.project.claim(actor="ada", key="k")
         assert (again.replayed, again.claim, again.events) == (True, first.claim, first.events)
         assert again.commit == first.commit

@@ -274,7 +274,7 @@ def trailers(kit: Any, name: str) -> list[str]:
 
 def test_a_commit_can_be_read_by_people_and_by_programs(kit: Any) -> None:
     """The subject names task and title, the reason is the body, the trailers name events."""
-    saved = kit.project.add("A title, with ✓ and ü", why="two lines\n\nof reasons", actor="bob")
+    saved = kit.project.add("A title, with ✓ and ü", why="two lines\n\nof reasons", actor="bot")
 
     assert saved.task is not None
     subject, _, body = kit.git("log", "-1", "--format=%B").partition("\n")
@@ -285,12 +285,16 @@ def test_a_commit_can_be_read_by_people_and_by_programs(kit: Any) -> None:
     assert trailers(kit, "Taskkeep-Event") == [event["event_id"]] == saved.events
     assert trailers(kit, "Taskkeep-Type") == ["task_created"]
     assert trailers(kit, "Taskkeep-Task") == [saved.task["id"]]
-    assert trailers(kit, "Taskkeep-Actor") == ["bob"]
+    assert trailers(kit, "Taskkeep-Actor") == ["bot"]
 
 
 @pytest.mark.parametrize(
     "why",
-    ["Taskkeep-Txn: forged", "reason\n\nTaskkeep-Txn: forged\nTaskkeep-Actor: eve", "x\n\nSigned-off-by: eve\n\n"],
+    [
+        "Taskkeep-Txn: forged",
+        "reason\n\nTaskkeep-Txn: forged\nTaskkeep-Actor: editor",
+        "x\n\nSigned-off-by: editor\n\n",
+    ],
 )
 def test_a_reason_that_looks_like_a_trailer_is_none(kit: Any, why: str) -> None:
     """Nobody signs or forges anything through a reason."""
@@ -565,7 +569,7 @@ def test_a_key_for_another_request_is_refused(kit: Any) -> None:
     for request in (
         lambda: kit.project.add("twice", key="K"),
         lambda: kit.project.add("once", labels=["a"], key="K"),
-        lambda: kit.project.add("once", key="K", actor="eve"),
+        lambda: kit.project.add("once", key="K", actor="editor"),
         lambda: kit.project.finish([kit.id_of("first")], key="K"),
     ):
         with pytest.raises(KeyReused):
@@ -735,12 +739,12 @@ def test_an_event_of_an_update_says_from_what_to_what(kit: Any) -> None:
         [task_id],
         Edit(set={"title": "new", "priority": "high"}, add={"labels": ["b", "a"]}, metadata={"k": [1]}),
         why="so",
-        actor="bob",
+        actor="bot",
         source="cli",
     )
 
     [event] = kit.project.log(limit=1).events
-    assert (event["event_type"], event["task_id"], event["actor"]) == ("task_updated", task_id, "bob")
+    assert (event["event_type"], event["task_id"], event["actor"]) == ("task_updated", task_id, "bot")
     assert (event["why"], event["source"], event["v"]) == ("so", "cli", 1)
     assert event["details"]["changes"] == {
         "title": {"from": "first", "to": "new"},

@@ -328,7 +328,7 @@ def test_undo_takes_back_the_actors_own_last_change(kit: Any) -> None:
     first = kit.id_of("first")
     kit.project.update([first], Edit(set={"priority": "high"}), actor="ada", why="soon")
     before = quiet(kit.project.backlog().task(first))
-    kit.project.add("by another", actor="bob")
+    kit.project.add("by another", actor="bot")
 
     kit.project.undo(actor="ada")
     undone = kit.project.backlog().task(first)
@@ -339,7 +339,7 @@ def test_undo_takes_back_the_actors_own_last_change(kit: Any) -> None:
     assert "by another" in kit.titles()
     assert {event["source"] for event in kit.project.log().events[:2]} == {"undo"}
     with pytest.raises(NothingToUndo):
-        kit.project.undo(actor="carol")
+        kit.project.undo(actor="ci")
     kit.assert_sound()
 
 
@@ -431,14 +431,14 @@ def test_a_change_under_anothers_claim_is_left_to_them(kit: Any) -> None:
     claim = getattr(kit.project, "claim", None)
     if claim is None:
         pytest.skip("no claims yet")
-    claim(first, actor="bob")
+    claim(first, actor="bot")
 
     with pytest.raises(ClaimHeld):
         kit.project.undo(event)
     kit.project.undo(event, force=True)
 
     task = kit.project.backlog().task(first)
-    assert (task["priority"], task["claimed_by"]) == ("medium", "bob")
+    assert (task["priority"], task["claimed_by"]) == ("medium", "bot")
 
 
 def test_what_changed_no_task_cannot_be_undone(kit: Any) -> None:

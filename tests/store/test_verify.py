@@ -260,7 +260,7 @@ def test_what_quiets_a_finding_is_the_bases(case: Case) -> None:
     case.commit("narrow")
     case.git("checkout", "-q", "-b", "lifted")
     config.write_text("")
-    case.project.update([case.id_of("beta")], Edit(set={"assignee": "eve"}))
+    case.project.update([case.id_of("beta")], Edit(set={"assignee": "editor"}))
     case.commit("lift")
 
     found = {finding["code"]: finding for finding in case.project.verify(base="base").findings}

@@ -171,7 +171,7 @@ def a_branch_that_was_thrown_away_and_made_again(case: Case) -> Asked:
 def a_cherry_pick_without_what_came_before(case: Case) -> Asked:
     """It is named, as a warning: all that it says is there."""
     case.project.add("left behind")
-    case.project.update([case.id_of("beta")], Edit(set={"assignee": "eve"}))
+    case.project.update([case.id_of("beta")], Edit(set={"assignee": "editor"}))
     case.git("checkout", "-q", "-b", "release", "base")
     case.git("cherry-pick", "work")
     return Asked(warns=frozenset({"audit_broken"}), history=False)
@@ -224,8 +224,8 @@ def two_clones_on_one_branch(case: Case) -> Asked:
     other = case.folder.parent / "clone"
     case.git("clone", "-q", str(case.folder), str(other))
     clone = Case(other)
-    clone.git("config", "user.name", "Bob")
-    clone.git("config", "user.email", "bob@example.invalid")
+    clone.git("config", "user.name", "Bot")
+    clone.git("config", "user.email", "bot@example.invalid")
     clone.project.add("of the clone")
     case.project.add("of the first")
     case.git("fetch", "-q", str(other), "work")
@@ -496,8 +496,8 @@ def a_fork(case: Case) -> Asked:
     fork = case.folder.parent / "fork"
     case.git("clone", "-q", "-b", "work", str(case.folder), str(fork))
     clone = Case(fork)
-    clone.git("config", "user.name", "Bob")
-    clone.git("config", "user.email", "bob@example.invalid")
+    clone.git("config", "user.name", "Bot")
+    clone.git("config", "user.email", "bot@example.invalid")
     clone.project.add("of the fork")
     more_on_base(case)
     clone.git("remote", "rename", "origin", "upstream")

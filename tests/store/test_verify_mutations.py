@@ -337,7 +337,7 @@ def an_event_is_altered_and_its_hash_computed_again(case: Case) -> Any:
 @planted("replay_mismatch")
 def the_last_event_says_another_value(case: Case) -> Any:
     path = max(case.audit.rglob("*.jsonl"))
-    case.edit_events(path, lambda event: event["details"]["changes"]["assignee"].update(to="eve"))
+    case.edit_events(path, lambda event: event["details"]["changes"]["assignee"].update(to="editor"))
     return 1
 
 
@@ -425,7 +425,7 @@ def the_whole_log_is_written_anew(case: Case) -> Any:
 
     def forge(event: dict[str, Any]) -> None:
         old = event["hash"]
-        event["actor"] = "mallory"
+        event["actor"] = "other"
         event["prev"] = [renamed[name] for name in event["prev"]]
         renamed[old] = event_hash(event)
 
