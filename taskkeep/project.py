@@ -369,16 +369,13 @@ class Project:
         from taskkeep.store.standing import is_hand_edited
 
         backlog = self.backlog()
-        counts: dict[str, int] = {}
-        for task in backlog.tasks.values():
-            counts[task["status"]] = counts.get(task["status"], 0) + 1
         repository = repository_of(self.root.path)
         branch = None
         if repository is not None:
             branch = repository.run("symbolic-ref", "-q", "--short", "HEAD").text or None
         return {
             "folder": self.root.path,
-            "tasks": counts,
+            "tasks": backlog.counts(),
             "total": len(backlog.tasks),
             "archived": len(backlog.archived),
             "git": repository is not None,
@@ -399,10 +396,7 @@ class Project:
         reading = self._reading()
         rows = reading.rows()
         backlog = reading.backlog() if rows is None else Backlog(ready_stubs(rows))
-        actor, counts = self.actor(), dict[str, int]()
-        for task in backlog.tasks.values():
-            counts[task["status"]] = counts.get(task["status"], 0) + 1
-        now = _now()
+        actor, now = self.actor(), _now()
         page = best_of(backlog, Query(limit=ready), now=now)
         claimed = [task["id"] for task in backlog.tasks.values() if task.get("claimed_by") == actor]
         full = backlog.tasks
@@ -416,7 +410,7 @@ class Project:
         return Primer(
             now,
             actor,
-            counts,
+            backlog.counts(),
             [(full[task_id], numbers.get(full[task_id]["uid"], 0)) for task_id in claimed],
             page._replace(tasks=[full[task["id"]] for task in page.tasks]),
             recent_requests(self.root, recent, but=actor),

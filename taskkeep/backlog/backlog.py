@@ -76,6 +76,13 @@ class Backlog:
         words = "is also an alias of" if task_id in self else "is an alias of"
         return f"{shortened(task_id)} {words} {', '.join(others)}"
 
+    def counts(self) -> dict[str, int]:
+        """How many tasks have each status; the archive is not counted."""
+        found: dict[str, int] = {}
+        for task in self.tasks.values():
+            found[task["status"]] = found.get(task["status"], 0) + 1
+        return found
+
     def blockers(self, task: Mapping[str, Any]) -> list[str]:
         """The ids that *task* still waits for: open tasks, and such as are not there."""
         waiting = []

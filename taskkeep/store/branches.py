@@ -13,6 +13,7 @@ from taskkeep.store import driver, pending
 from taskkeep.store.commit import read_head, refuse_obstacles, trusted_signers, unmerged
 from taskkeep.store.files import remove, write_new
 from taskkeep.store.layout import ARCHIVE, BACKLOG
+from taskkeep.store.revision import commit_of_or_none
 from taskkeep.store.setup import LINES
 from taskkeep.store.validate import refuse_double_ids
 
@@ -178,8 +179,7 @@ def fetch(repository: Repository, source: Upstream) -> str | None:
     )  # fmt: skip
     if answer.status:
         raise Outside(f"git could not fetch from {source.remote}: {answer.trouble}", hint="Try 'git fetch'.")
-    found = repository.run("rev-parse", "-q", "--verify", f"{source.name}^{{commit}}")
-    return found.text or None
+    return commit_of_or_none(repository, source.name)
 
 
 def push(repository: Repository, source: Upstream) -> None:

@@ -18,6 +18,7 @@ from taskkeep.store.driver import common_past
 from taskkeep.store.files import replace
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.placement import Placement
+from taskkeep.store.revision import commit_of_or_none
 from taskkeep.store.save import Context, Outcome, Writer
 from taskkeep.store.surroundings import now_text
 from taskkeep.store.validate import refuse_double_ids
@@ -127,8 +128,7 @@ def _theirs_head(repository: Repository, *names: str) -> str | None:
         return with_squash
     for name in names or _THEIRS:
         if os.path.lexists(os.path.join(repository.git_dir, name)):
-            answer = repository.run("rev-parse", "-q", "--verify", f"{name}^{{commit}}")
-            return answer.text or None
+            return commit_of_or_none(repository, name)
     return None
 
 
@@ -304,12 +304,9 @@ class Resolver(Writer):
             parts.append({task["id"]: task for task in tasks})
         return Backlog(*parts)
 
-    def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
-        """The archive's new bytes, None where it stays as it is; the merge may have left markers in it."""
-        if self.archive_bytes is None and not after.archived:
-            return None
-        data = text.dump(task for task_id, task in after.archived.items() if task_id not in after.tasks)
-        return None if data == self.archive_bytes else data
+    def _archive_stays(self, before: Backlog, after: Backlog) -> bool:
+        """Only where there is none: the merge may have left markers in it."""
+        return self.archive_bytes is None and not after.archived
 
     def _events(
         self,

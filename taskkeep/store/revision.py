@@ -54,5 +54,11 @@ def _no_commit(repository: Repository, full: str, option: str, shown: str) -> Ex
     return BadPoint(f"{option}: {shown} is no commit", hint=_HINT)
 
 
+def commit_of_or_none(repository: Repository, name: str = "HEAD") -> str | None:
+    """The commit of a name of our own making, None where there is none yet."""
+    answer = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
+    return answer.text or None if answer.status == 0 else None
+
+
 def is_shallow(repository: Repository) -> bool:
     return os.path.exists(os.path.join(repository.common, "shallow"))

@@ -507,11 +507,15 @@ class Writer:
 
     def _new_archive(self, before: Backlog, after: Backlog) -> bytes | None:
         """The archive's new bytes, None where it stays as it is."""
-        stays = after.archived is before.archived and before.archived.keys().isdisjoint(after.tasks)
-        if stays and (self.adoption is None or self.archive_bytes is None):
+        if self._archive_stays(before, after):
             return None
         data = text.dump(task for task_id, task in after.archived.items() if task_id not in after.tasks)
         return None if data == self.archive_bytes else data
+
+    def _archive_stays(self, before: Backlog, after: Backlog) -> bool:
+        """Need the archive not even be written anew to know that it is the same?"""
+        stays = after.archived is before.archived and before.archived.keys().isdisjoint(after.tasks)
+        return stays and (self.adoption is None or self.archive_bytes is None)
 
     def _events(
         self,

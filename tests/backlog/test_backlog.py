@@ -115,3 +115,10 @@ def test_a_number_as_other_trackers_write_it_is_answered_with_the_id(name: str) 
         Backlog.of([task("T0007")]).resolve(name)
 
     assert "T0007" in str(missing.value.hint)
+
+
+def test_live_tasks_are_counted_by_status_and_archived_ones_are_not() -> None:
+    todo, started = task("T0001"), task("T0002", status="in_progress")
+    backlog = Backlog.of([todo, started, task("T0003")], [task("T0004", status="done")])
+    assert backlog.counts() == {"todo": 2, "in_progress": 1}
+    assert Backlog({}).counts() == {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog import secrets
 from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
-from taskkeep.store.revision import commit_of, is_shallow
+from taskkeep.store.revision import commit_of, commit_of_or_none, is_shallow
 from taskkeep.store.verify import compare as between
 from taskkeep.store.verify.backups import check_backups
 from taskkeep.store.verify.checks import Judged, judge, named
@@ -368,12 +368,6 @@ class Judgement:
         paths = [self.prefix + name for name in (BACKLOG, ARCHIVE, CONFIG, AUDIT)]
         if self.repository.run("-C", self.repository.top, "ls-files", "-u", "--", *paths).out:
             self._unmerged()
-
-
-def commit_of_or_none(repository: Repository, name: str = "HEAD") -> str | None:
-    """The commit of a name of our own making, None where there is none yet."""
-    answer = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    return answer.text or None if answer.status == 0 else None
 
 
 def refuse_shallow(git: Repository, commits: Sequence[str], beyond: Sequence[str] = ()) -> None:

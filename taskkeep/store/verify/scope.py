@@ -11,8 +11,9 @@ from taskkeep.store.files import FileId
 from taskkeep.store.git import Repository, repository_of
 from taskkeep.store.layout import Root
 from taskkeep.store.lock import is_locked
+from taskkeep.store.revision import commit_of_or_none
 from taskkeep.store.verify.findings import Verdict, chosen_codes
-from taskkeep.store.verify.judge import Asked, Where, commit_of_or_none, verify
+from taskkeep.store.verify.judge import Asked, Where, verify
 from taskkeep.store.verify.places import root_above, roots_here, roots_in
 
 if TYPE_CHECKING:
