@@ -28,24 +28,9 @@ from taskkeep.store import git
 from taskkeep.store.commit import Commit, read_head
 from taskkeep.store.git import Repository
 
+from .conftest import FakeGit
+
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="shell scripts and links stand in for odd gits")
-
-FakeGit = Callable[[str], None]
-
-
-@pytest.fixture
-def git_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGit:
-    """Puts a git before the real one in PATH: the lines of shell given, and then the real one."""
-
-    def put(lines: str) -> None:
-        real = shutil.which("git")
-        path = tmp_path / "bin" / "git"
-        path.parent.mkdir()
-        path.write_text(f'#!/bin/sh\n{lines}\nexec {real} "$@"\n')
-        path.chmod(0o755)
-        monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
-
-    return put
 
 
 def refused(kit: Any, error: type[Exception], words: str, **options: Any) -> None:
