@@ -82,7 +82,7 @@ class Adoption:
             task_id = task["id"]
             if task_id in live or task_id in archived:
                 words = (
-                    f"two tasks have the id {task_id}: 'taskkeep merge' of the branches that drew it tells them apart"
+                    f"two tasks have the id {task_id}: 'taskkeep merge' of the two branches tells them apart"
                 )
                 raise BacklogUnreadable("duplicate_id", words, task_id=task_id)
             (archived if uid in away else live)[task_id] = task

@@ -87,7 +87,7 @@ def test_two_tasks_of_one_id_are_told_apart_by_a_merge_and_not_by_hand(
     before = kit.head()
     with_log_of(kit, "work")
     edited(kit, lambda rows: rows.append({**theirs, "id": "TAPART"} if apart else named(rows, "first")))
-    with pytest.raises(BacklogUnreadable, match="two tasks have the id .*taskkeep merge"):
+    with pytest.raises(BacklogUnreadable, match=r"two tasks have the id .*taskkeep merge"):
         kit.project.adopt()
     kit.git("reset", "-q", "--hard", before)
     kit.project.merge("work")
