@@ -6,10 +6,9 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
-from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.backlog import Backlog, alias_words
 from taskkeep.errors import (
     AlreadyInitialised,
-    AmbiguousId,
     BacklogUnreadable,
     ForeignFile,
     Invalid,
@@ -61,6 +60,7 @@ class Saved(NamedTuple):
     claim: int | None = None
     results: list[dict[str, Any]] | None = None
     at: Point | None = None  # restore: what WHEN was taken for
+    deleted: Sequence[Task] | None = None  # delete: as they were
     difference: Difference | None = None  # what a restore, an undo or a rewritten file changed
 
 
@@ -82,6 +82,13 @@ class LogPage(NamedTuple):
     total: int
     notes: Sequence[str] = ()
     next: int | None = None
+
+
+class Found(NamedTuple):
+    """Tasks that were named, and what is to be said of names that are aliases."""
+
+    tasks: Sequence[Task]
+    warnings: Sequence[str] = ()
 
 
 class Compared(NamedTuple):
@@ -351,12 +358,27 @@ class Project:
             return default_actor(None)
         return default_actor(repository_of(self.root.path))
 
+    def refs(self) -> Sequence[str]:
+        """Return the branches and tags of the repository by their short names, none outside of git."""
+        from taskkeep.store.git import repository_of
+
+        repository = repository_of(self.root.path)
+        if repository is None:
+            return []
+        answer = repository.run("for-each-ref", "--format=%(refname:short)", "--count=2000")
+        return answer.out.decode("utf-8", "replace").splitlines()
+
     def show(self, ids: Sequence[str], *, at: Moment | None = None) -> Sequence[Task]:
         """Return tasks by id or alias, archived ones too. Raises TaskNotFound, TaskNotThen, AmbiguousId."""
+        return self.look_up(ids, at=at).tasks
+
+    def look_up(self, ids: Sequence[str], *, at: Moment | None = None) -> Found:
+        """Return what `show` does, and which of the names are aliases. Raises what that raises."""
         if at is not None:
-            return [at.find(task_id) for task_id in ids]
+            tasks = [at.find(task_id) for task_id in ids]
+            return Found(tasks, alias_words(ids, tasks))
         try:
-            return self._reading().tasks(ids)
+            return Found(*self._reading().tasks(ids))
         except TaskNotFound as error:
             from taskkeep.store.missing import explain
 
@@ -437,7 +459,8 @@ class Project:
         data, notes = log_bytes(self.root)
         end = offset + limit if limit else 0
         if ids:
-            events = [*reversed(self._events_of(data, ids))]
+            some, warnings = self._events_of(data, ids)
+            events, notes = some[::-1], [*notes, *warnings]
         elif since or until or actors or types or sources:
             events = decoded(data.split(b"\n")[:-1])[::-1]
         else:
@@ -457,39 +480,40 @@ class Project:
         found = events[offset : end or None]
         return LogPage(found, len(events), notes, end if 0 < end < len(events) else None)
 
-    def _events_of(self, data: bytes, ids: Sequence[str]) -> Sequence[Event]:
-        """The events of tasks by id or alias, deleted ones too, oldest first; only lines that name one are decoded."""
+    def _events_of(self, data: bytes, ids: Sequence[str]) -> tuple[Sequence[Event], Sequence[str]]:
+        """The events of tasks by id or alias, deleted ones too, oldest first, and which of *ids* are aliases.
+
+        Only lines that name one are decoded.
+        """
         import json
 
         from taskkeep.backlog.history import lines_with, named_uids, touches
 
         uids: set[str] = set()
+        warnings: list[str] = []
         for name in ids:
             task_id = name.strip().upper()
             needle = b'"%s"' % task_id.encode("utf-8", "replace")
             found = {uid for row in lines_with(data, [needle]) for uid in named_uids(json.loads(row), task_id)}
-            if len(found) > 1 and (task := self._bearer(task_id)) is not None:
-                found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
-            uids |= found or {self._latest(name)["uid"]}
+            if len(found) != 1:
+                backlog = self._last_known()
+                if not found:
+                    found = {backlog.find(name)["uid"]}
+                elif (task := backlog.get(task_id)) is not None:
+                    found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
+                warnings += backlog.warnings_for([name])
+            uids |= found
         some = [json.loads(row) for row in lines_with(data, [b'"%s"' % uid.encode() for uid in uids])]
-        return [event for event in some if touches(event, uids)]
+        return [event for event in some if touches(event, uids)], warnings
 
-    def _bearer(self, task_id: str) -> Task | None:
-        """The task that has this id now, not as an alias."""
-        try:
-            task = self._latest(task_id)
-        except (TaskNotFound, AmbiguousId):
-            return None
-        return task if task["id"] == task_id else None
-
-    def _latest(self, name: str) -> Task:
-        """A task as it is, or where backlog.json cannot be read as the log has it."""
+    def _last_known(self) -> Backlog:
+        """The backlog as it is, or where backlog.json cannot be read as the log has it."""
         from taskkeep.store.history import History
 
         try:
-            return self.backlog().find(name)
+            return self.backlog()
         except BacklogUnreadable:
-            return History(self.root).last().backlog().find(name)
+            return History(self.root).last().backlog()
 
     def heads_joined(self, events: Sequence[Event]) -> Mapping[str, Event]:
         """Return by hash the last events of the branches that the `merged` ones of *events* joined, as far as the
@@ -503,13 +527,18 @@ class Project:
         found = [json.loads(row) for row in lines_with(log_bytes(self.root)[0], ends)] if ends else []
         return {event["hash"]: event for event in found}
 
-    def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
-        """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
+    def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]], Sequence[str]]:
+        """Return a task, for each of its fields who set it last, when and why, and what is to be said of an alias.
+
+        Raises TaskNotFound, AmbiguousId.
+        """
         from taskkeep.backlog.history import blame
         from taskkeep.store.history import log_bytes
 
-        task = self.backlog().find(task_id)
-        return task, blame(self._events_of(log_bytes(self.root)[0], [task["id"]]), task["uid"], task)
+        backlog = self.backlog()
+        task = backlog.find(task_id)
+        events = self._events_of(log_bytes(self.root)[0], [task["id"]])[0]
+        return task, blame(events, task["uid"], task), backlog.warnings_for([task_id])
 
     def diff(self, before: str | None = None, after: str | None = None) -> Compared:
         """Compare two points in time; without *after* with the file as it lies, without both the last save with it.
@@ -847,17 +876,26 @@ class Project:
     def delete(self, ids: Sequence[str], *, unlink: bool = False, force: bool = False, **options: Any) -> Saved:
         """Delete tasks; *why* is needed. Raises TaskNeeded while others name them, but with *unlink*."""
         from taskkeep.backlog.changes import delete_tasks
+        from taskkeep.store.missing import refuse_namesake
 
         if not (options.get("why") or "").strip():
             raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
 
+        gone: list[Task] = []
+
         def change(backlog: Backlog, context: Context) -> Backlog:
-            named = [context.resolve(backlog, task_id) for task_id in ids]
+            for name in ids:
+                refuse_namesake(self.root, name, backlog.find(name))
+            named = list(dict.fromkeys(context.resolve(backlog, task_id) for task_id in ids))
             context.expect(backlog, named)
-            return delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
+            after = delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
+            gone[:] = [backlog.tasks[task_id] for task_id in named]
+            return after
 
         outcome = self._save("delete", [list(ids), unlink, force], change, options)
-        return _saved(outcome, [])
+        if outcome.replayed:
+            gone[:] = [event["details"]["task"] for event in outcome.events if event["event_type"] == "task_deleted"]
+        return _saved(outcome, [])._replace(deleted=gone)
 
     def import_tasks(self, plan: Plan, **options: Any) -> Saved:
         """Take the tasks of another tool in, as one request; a second time nothing changes."""

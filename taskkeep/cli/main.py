@@ -34,7 +34,7 @@ def run(args: Sequence[str]) -> int:
     if list(args) in (["--version"], ["-V"]):
         return _version()
     if COMPLETION in os.environ:
-        return _complete(os.environ[COMPLETION])
+        return _complete(args)
     from taskkeep.errors import Interrupted
 
     try:
@@ -46,15 +46,20 @@ def run(args: Sequence[str]) -> int:
 
 
 def _dispatch(args: Sequence[str]) -> int:
+    from taskkeep.cli.plain import read
+    from taskkeep.cli.texts import check_arguments
+
+    check_arguments(args)
+    if (plain := read(args)) is not None:
+        answer = plain.run()
+        return answer if isinstance(answer, int) else 0
     from taskkeep.cli.lean import import_typer
 
     import_typer()
     import typer
 
     from taskkeep.cli.app import group
-    from taskkeep.cli.texts import check_arguments
 
-    check_arguments(args)
     try:
         with group().make_context("taskkeep", list(args)) as context:
             answer = group().invoke(context)
@@ -71,20 +76,14 @@ def _version() -> int:
     return 0
 
 
-def _complete(instruction: str) -> int:
+def _complete(words: Sequence[str]) -> int:
+    from taskkeep.cli.completing import answer
     from taskkeep.cli.lean import import_typer
+    from taskkeep.cli.output import write_out
 
     import_typer()
-    from typer._completion_classes import completion_init
-    from typer.completion import shell_complete
-
-    from taskkeep.cli.app import group
-
-    completion_init()
-    try:
-        return shell_complete(group(), {}, "taskkeep", COMPLETION, instruction)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+    write_out(answer(words))
+    return 0
 
 
 # -- errors ------------------------------------------------------------------------------

@@ -81,9 +81,7 @@ class Adoption:
         for uid, task in sorted(replay.tasks().items(), key=lambda item: str(item[1]["id"])):
             task_id = task["id"]
             if task_id in live or task_id in archived:
-                words = (
-                    f"two tasks have the id {task_id}: 'taskkeep merge' of the two branches tells them apart"
-                )
+                words = f"two tasks have the id {task_id}: 'taskkeep merge' of the two branches tells them apart"
                 raise BacklogUnreadable("duplicate_id", words, task_id=task_id)
             (archived if uid in away else live)[task_id] = task
         return Backlog(live, archived)

@@ -105,6 +105,15 @@ def remove(path: str) -> bool:
     return True
 
 
+def sync_file(path: str) -> None:
+    """Make durable what another process has written. Raises OSError."""
+    fd = os.open(path, os.O_RDWR | CLOSE_ON_EXEC | BINARY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def sync_folder(path: str) -> None:
     """Make the names in a folder durable. Windows has no such call, and NTFS logs its names."""
     if os.name == "nt":

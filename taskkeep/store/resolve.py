@@ -12,14 +12,16 @@ from taskkeep.backlog.events import task_changes
 from taskkeep.backlog.merge import Conflict, Merged, merge_versions
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.resolve import resolved
-from taskkeep.errors import BacklogUnreadable, GitLocked, GitUnavailable, HandEdit, NotFound, RepositoryBusy
+from taskkeep.errors import BacklogUnreadable, GitUnavailable, HandEdit, NotFound, RepositoryBusy
 from taskkeep.store import backups, log
+from taskkeep.store.commit import failure, lock_mark
 from taskkeep.store.driver import common_past
 from taskkeep.store.files import replace
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.placement import Placement
 from taskkeep.store.revision import commit_of_or_none
 from taskkeep.store.save import Context, Outcome, Writer
+from taskkeep.store.staging import stage
 from taskkeep.store.surroundings import now_text
 from taskkeep.store.validate import refuse_double_ids
 
@@ -213,6 +215,7 @@ class Resolver(Writer):
     is_staged = True
     state: OpenMerge
     chosen: list[Conflict]
+    settles_all: bool
 
     def _refuse_open_merge(self) -> None:
         """A merge is what it is for."""
@@ -250,6 +253,7 @@ class Resolver(Writer):
         changed = task_changes(before, after, context.now)
         self._judge(before, after, changed, context.whys)
         outcome.changed = bool(picked) or is_new
+        self.settles_all = not left
         if self.options.dry_run:
             return outcome, left
         if outcome.changed:
@@ -274,7 +278,9 @@ class Resolver(Writer):
                 replace(self.root.backlog, pieces, tmp=os.path.join(self.root.tmp, "merged"), mode=self.mode)
                 if archive is not None:
                     replace(self.root.archive, [archive], tmp=os.path.join(self.root.tmp, "merged"), mode=self.mode)
-        self._stage(repository, whole=not left)
+                self._stage()
+        else:
+            self._stage()  # what was settled before, and could not be staged then
         return outcome, left
 
     def _read_open(self, state: OpenMerge) -> tuple[Backlog, bool]:
@@ -343,26 +349,18 @@ class Resolver(Writer):
         to = task if kind == "task_created" else None
         return {"choices": [{"uid": task["uid"], "task_id": task["id"], "field": None, "to": to}]}
 
-    def _stage(self, repository: Repository, *, whole: bool) -> None:
-        """Put our new log files into the index, and with *whole* the two files, which then are merged."""
-        answer = repository.run("ls-files", "-o", "-z", "--", AUDIT)
-        paths = [path for path in answer.out.decode("utf-8", "surrogateescape").split("\0") if path]
-        if whole:
-            paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
-        if not paths:
-            return
-        # By path, so that the entries hold what the files' status is: else `git merge --abort` takes them
-        # for changed. No filter that the repository names is run for it.
-        answer = repository.run("config", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$")
-        config = [f"{name}=" for name in answer.text.split("\n") if name]
-        config += [f"{name.rpartition('.')[0]}.required=false" for name in answer.text.split("\n") if name]
-        answer = repository.run(
-            "update-index", "--add", "-z", "--stdin",
-            given="".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape"),
-            config=[*config, "core.autocrlf=false"],
-        )  # fmt: skip
+    def _stage(self) -> None:
+        """Put our new log files into the index, and with nothing left open the two files, which then are merged."""
+        assert self.repository is not None
+        answer = self.repository.run("ls-files", "-o", "-z", "--", AUDIT)
         if answer.status:
-            raise GitLocked(f"saved, but not staged: {answer.trouble}", hint="Run the same command again.")
+            raise failure(answer, "git would not tell what is new in the log")
+        paths = [path for path in answer.out.decode("utf-8", "surrogateescape").split("\0") if path]
+        if self.settles_all:
+            paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
+        if paths:
+            mark = lock_mark(self.root, self.token)
+            stage(self.root, self.repository, paths, token=self.token, mark=mark, wait=self.options.wait)
 
 
 def choices_of(
