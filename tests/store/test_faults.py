@@ -413,8 +413,7 @@ def test_a_packing_whose_commit_is_refused_is_taken_back_and_the_save_stands(
     for number in range(3):
         kit.project.add(f"task {number}")
     monkeypatch.setattr("taskkeep.store.pack.LIMIT", 2)
-    monkeypatch.setattr("taskkeep.store.pack.KEPT", 1)
-    monkeypatch.setattr(pack_old, "__kwdefaults__", {"limit": 2, "kept": 1})
+    monkeypatch.setattr("taskkeep.store.pack.pack_old", lambda writer, limit: pack_old(writer, limit=limit, kept=1))
     real = os.replace
     lock = kit.folder / ".git" / "index.lock"
 
