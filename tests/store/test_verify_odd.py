@@ -145,7 +145,7 @@ def test_a_base_whose_configuration_is_damaged_does_not_quiet_what_is_to_come(ca
     (case.root / ".taskkeep" / "config.toml").write_text("= rubbish")
     case.commit()
     case.git("checkout", "-q", "-b", "next")
-    (case.root / ".taskkeep" / "config.toml").write_text('commit = true\n')
+    (case.root / ".taskkeep" / "config.toml").write_text("commit = true\n")
     case.commit()
     assert "config" not in codes(verify(str(case.root), base="base", head="HEAD"))
 
