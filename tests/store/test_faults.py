@@ -286,8 +286,13 @@ def test_a_lock_that_is_no_plain_file_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(DiskFault, match="cannot open the lock"), writer_lock(str(folder), wait=0):
         pass
+    (tmp_path / "link").symlink_to("elsewhere")
+    with pytest.raises(DiskFault, match="cannot open the lock"), writer_lock(str(tmp_path / "link"), wait=0):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
+        assert not is_locked(str(tmp_path / "pipe")), "and no reader waits for somebody to write into it"
         with pytest.raises(ForeignFile, match="no plain file"), writer_lock(str(tmp_path / "pipe"), wait=0):
             pass
 
