@@ -31,15 +31,15 @@ if TYPE_CHECKING:
     from taskkeep.backlog.query import Page, Query
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
-    from taskkeep.store.branches import Met
-    from taskkeep.store.edits import FileEdit
-    from taskkeep.store.git import Repository
-    from taskkeep.store.history import Moment, Point
+    from taskkeep.store.git.repository import Repository
+    from taskkeep.store.merging.branches import Met
+    from taskkeep.store.merging.open_merge import OpenConflict, OpenMerge
+    from taskkeep.store.past.history import Moment, Point
+    from taskkeep.store.past.recent import Request
+    from taskkeep.store.past.restoring import Restoring, Undoing
     from taskkeep.store.reading import Reading
-    from taskkeep.store.recent import Request
-    from taskkeep.store.resolve import OpenConflict
-    from taskkeep.store.restoring import Restoring, Undoing
     from taskkeep.store.save import Context, Options, Outcome, Writer
+    from taskkeep.store.setup.edits import FileEdit
     from taskkeep.store.verify import Verdict
 
     Change = Callable[[Backlog, Context], Backlog]
@@ -107,9 +107,9 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
 
     Raises AlreadyInitialised, ForeignFile, Outside.
     """
-    from taskkeep.store.git import repository_of, run
+    from taskkeep.store.git.repository import repository_of, run
     from taskkeep.store.save import writing
-    from taskkeep.store.setup import write_setup
+    from taskkeep.store.setup.project import write_setup
 
     if ids not in ("random", "sequential"):
         raise Usage(f"ids cannot be {ids[:40]!r}", hint="random or sequential.")
@@ -134,7 +134,7 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
         _refuse_taken(root)
         writer.fresh = not os.path.exists(root.backlog)
         if writer.repository is not None:
-            from taskkeep.store.commit import refuse_obstacles
+            from taskkeep.store.git.commit import refuse_obstacles
 
             refuse_obstacles(writer.repository)
         try:
@@ -165,7 +165,7 @@ def _refuse_taken(root: Root) -> None:
 
 def guard(tool_input: Mapping[str, Any], folder: str | None = None) -> str | None:
     """Return why what an agent's tool is about to do in *folder* is refused, None where it may go on."""
-    from taskkeep.store.guard import refusal
+    from taskkeep.store.setup.guard import refusal
 
     return refusal(tool_input, start_folder(folder))
 
@@ -175,7 +175,7 @@ def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
 
     Raises BacklogUnreadable, InvalidField, and then *ours* is as it was.
     """
-    from taskkeep.store.driver import merge_files
+    from taskkeep.store.merging.driver import merge_files
 
     try:
         return merge_files(base, ours, theirs, path)
@@ -219,7 +219,7 @@ def said_moment(text: str, now: str, *, end: bool = False) -> str | None:
     *end*: a day stands for its last moment, not its first.
     """
     from taskkeep.backlog.when import moment_of
-    from taskkeep.store.history import LOCAL
+    from taskkeep.store.past.when import LOCAL
 
     try:
         return moment_of(text, now=now, local=LOCAL, end=end)
@@ -325,7 +325,7 @@ class Project:
 
         Raises BadPoint, AmbiguousPoint, UnknownPoint, BeforeFirst, LogDamaged, BackupDamaged.
         """
-        from taskkeep.store.history import resolve_when
+        from taskkeep.store.past.when import resolve_when
 
         return resolve_when(self.root, when)
 
@@ -344,7 +344,7 @@ class Project:
 
     def actor(self) -> str:
         """Return who acts here: TASKKEEP_ACTOR, else git's user."""
-        from taskkeep.store.git import repository_of
+        from taskkeep.store.git.repository import repository_of
         from taskkeep.store.surroundings import default_actor
 
         if os.environ.get("TASKKEEP_ACTOR", "").strip():
@@ -358,14 +358,14 @@ class Project:
         try:
             return self._reading().tasks(ids)
         except TaskNotFound as error:
-            from taskkeep.store.missing import explain
+            from taskkeep.store.past.missing import explain
 
             explain(self.root, error)
             raise
 
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""
-        from taskkeep.store.git import repository_of
+        from taskkeep.store.git.repository import repository_of
         from taskkeep.store.standing import is_hand_edited
 
         backlog = self.backlog()
@@ -391,7 +391,7 @@ class Project:
         from taskkeep.backlog.outline import ready_stubs
         from taskkeep.backlog.query import Query
         from taskkeep.backlog.query import ready as best_of
-        from taskkeep.store.recent import recent_requests
+        from taskkeep.store.past.recent import recent_requests
 
         reading = self._reading()
         rows = reading.rows()
@@ -430,7 +430,7 @@ class Project:
     ) -> LogPage:
         """Return events, newest first; *limit* 0 for all. Raises LogDamaged, TaskNotFound, Usage."""
         from taskkeep.backlog.history import last_lines
-        from taskkeep.store.history import decoded, log_bytes
+        from taskkeep.store.past.history import decoded, log_bytes
 
         if limit < 0 or offset < 0:
             raise Usage("a limit or an offset cannot be negative", hint="A limit of 0 means all.")
@@ -484,7 +484,7 @@ class Project:
 
     def _latest(self, name: str) -> Task:
         """A task as it is, or where backlog.json cannot be read as the log has it."""
-        from taskkeep.store.history import History
+        from taskkeep.store.past.history import History
 
         try:
             return self.backlog().find(name)
@@ -497,7 +497,7 @@ class Project:
         import json
 
         from taskkeep.backlog.history import lines_with
-        from taskkeep.store.history import log_bytes
+        from taskkeep.store.past.history import log_bytes
 
         ends = {b'"hash":"%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
         found = [json.loads(row) for row in lines_with(log_bytes(self.root)[0], ends)] if ends else []
@@ -506,7 +506,7 @@ class Project:
     def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
         """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
         from taskkeep.backlog.history import blame
-        from taskkeep.store.history import log_bytes
+        from taskkeep.store.past.history import log_bytes
 
         task = self.backlog().find(task_id)
         return task, blame(self._events_of(log_bytes(self.root)[0], [task["id"]]), task["uid"], task)
@@ -519,7 +519,7 @@ class Project:
         """
         from taskkeep.backlog.difference import difference
         from taskkeep.errors import BadPoint
-        from taskkeep.store.history import History
+        from taskkeep.store.past.history import History
 
         if before is not None and after is not None and all(map(_is_json_file, (before, after))):
             return self.diff_files(before, after)
@@ -550,7 +550,7 @@ class Project:
         """Compare two files of the shape of backlog.json. Raises BacklogUnreadable, NotFound."""
         from taskkeep.backlog.difference import difference
         from taskkeep.errors import NotFound
-        from taskkeep.store.history import tasks_of
+        from taskkeep.store.past.history import tasks_of
 
         states = []
         for path in (before, after):
@@ -910,8 +910,8 @@ class Project:
         The tasks are those that differ from before. With *dry_run* nothing is touched, and the conflicts
         are those that would be. Raises RepositoryBusy where conflicts leave the merge open; Refused, NotFound.
         """
-        from taskkeep.store import branches
-        from taskkeep.store.revision import commit_of
+        from taskkeep.store.git.revision import commit_of
+        from taskkeep.store.merging import branches
         from taskkeep.store.save import writing
 
         asked = _options(options)
@@ -940,8 +940,8 @@ class Project:
 
         Raises Outside where the remote cannot be reached, and what merge() raises.
         """
-        from taskkeep.store import branches
-        from taskkeep.store.commit import read_head
+        from taskkeep.store.git.commit import read_head
+        from taskkeep.store.merging import branches
         from taskkeep.store.save import writing
 
         asked = _options(options)
@@ -971,8 +971,8 @@ class Project:
 
     def conflicts(self) -> Sequence[OpenConflict]:
         """Return the open conflicts of a merge, from git's index, with who made both sides."""
-        from taskkeep.store.git import repository_of
-        from taskkeep.store.resolve import open_conflicts
+        from taskkeep.store.git.repository import repository_of
+        from taskkeep.store.merging.open_merge import open_conflicts
 
         repository = repository_of(self.root.path)
         return open_conflicts(self.root, repository) if repository is not None else []
@@ -991,20 +991,20 @@ class Project:
         *choice* is ours, theirs, both, value or newest; without *task_id* it is for all, without *field*
         for all of that task. Raises NotFound, Usage, and what an update raises.
         """
-        from taskkeep.store import resolve
+        from taskkeep.store.merging import resolver
         from taskkeep.store.save import writing
 
         asked = _options({**options, "source": "resolve"})
         asked.request = ["resolve", [task_id, field, choice, value]]
         _refuse_meaningless(asked, "resolve", ("if_match", "claim"))
-        with writing(self.root, asked, kind=resolve.Resolver) as writer:
-            assert isinstance(writer, resolve.Resolver)
+        with writing(self.root, asked, kind=resolver.Resolver) as writer:
+            assert isinstance(writer, resolver.Resolver)
             repository = writer.repository
 
-            def choose(state: resolve.OpenMerge) -> list[tuple[Conflict, str, Any]]:
-                picked = resolve.pick(state, task_id, field)
+            def choose(state: OpenMerge) -> list[tuple[Conflict, str, Any]]:
+                picked = resolver.pick(state, task_id, field)
                 if choice == "newest" and repository is not None:
-                    return resolve.newest(self.root, repository, picked)
+                    return resolver.newest(self.root, repository, picked)
                 return [(conflict, choice, value) for conflict in picked]
 
             outcome, left = writer.resolve(choose)
@@ -1081,7 +1081,7 @@ class Project:
         backlog.json that is damaged or gone; that file is kept aside. Raises what `at` raises, LinksMissing,
         IdTaken, InvalidField, LogDamaged.
         """
-        from taskkeep.store.restoring import Restoring
+        from taskkeep.store.past.restoring import Restoring
 
         asked = Restoring(self.root, ids, at, fields=fields, unlink=unlink)
         arguments = [[*ids], at, [*fields], unlink]
@@ -1093,7 +1093,7 @@ class Project:
 
         Raises UnknownPoint, AmbiguousPoint, NothingToUndo, and but with *force* ChangedSince, ClaimHeld, TaskNeeded.
         """
-        from taskkeep.store.restoring import Undoing
+        from taskkeep.store.past.restoring import Undoing
 
         asked = Undoing(self.root, event, force=force)
         outcome = self._save("undo", [event, force], asked.change, options, source="undo", kind=asked.kind)
@@ -1112,7 +1112,7 @@ class Project:
         """Return what is known of each snapshot, the newest first; damaged ones say what is wrong."""
         from taskkeep.errors import TaskkeepError
         from taskkeep.store import backups
-        from taskkeep.store.history import History
+        from taskkeep.store.past.history import History
         from taskkeep.store.progress import steps
 
         try:
@@ -1143,12 +1143,12 @@ class Project:
 
     def prune_backups(self, **options: Any) -> tuple[Sequence[str], Sequence[str]]:
         """Remove the snapshots that the configured rule lets go, compress the old; returns the names of both."""
-        from taskkeep.store import backups
+        from taskkeep.store import retention
         from taskkeep.store.save import writing
 
         asked = _options(options)
         with writing(self.root, asked) as writer:
-            return backups.prune(self.root, writer.config, now=_now(), dry_run=asked.dry_run)
+            return retention.prune(self.root, writer.config, now=_now(), dry_run=asked.dry_run)
 
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
@@ -1167,7 +1167,7 @@ class Project:
             made = None
             waits, packing = bool(pending.waiting(self.root)), pack.is_under_way(self.root)
             if (waits or packing) and writer.repository is not None and not asked.dry_run and asked.commit is not False:
-                from taskkeep.store.commit import refuse_obstacles
+                from taskkeep.store.git.commit import refuse_obstacles
 
                 try:
                     refuse_obstacles(writer.repository)
@@ -1183,17 +1183,17 @@ class Project:
 
     def uninstall(self) -> Sequence[str]:
         """Take out what was set up in git and for agents, never the backlog; returns what was taken out."""
-        from taskkeep.store import driver
-        from taskkeep.store.git import repository_of
-        from taskkeep.store.setup import uninstall
+        from taskkeep.store.git.repository import repository_of
+        from taskkeep.store.setup import merge_driver
+        from taskkeep.store.setup.project import uninstall
 
         repository = repository_of(self.root.path)
         edits = [edit for edit in self._set_up(repository) if edit.action != "unchanged"]
         self.carry_out(edits)
         try:
             removed = list(uninstall(self.root))
-            if repository is not None and driver.take_out(self.root, repository):
-                removed.append(f"the section {driver.SECTION} of git's configuration")
+            if repository is not None and merge_driver.take_out(self.root, repository):
+                removed.append(f"the section {merge_driver.SECTION} of git's configuration")
         except OSError as error:
             raise disk_fault("the set-up could not be taken out", error) from error
         whole = {edit.name for edit in edits if edit.after is None}
@@ -1214,19 +1214,19 @@ class Project:
 
         Raises Usage, ForeignFile, DiskFault.
         """
-        from taskkeep.store.agents import planned
+        from taskkeep.store.setup.agents import planned
 
         return planned(self.root, names, remove=remove)
 
     def known_agents(self) -> Sequence[Mapping[str, Any]]:
         """Return the agents that can be set up: name, files, and whether they are."""
-        from taskkeep.store.agents import described
+        from taskkeep.store.setup.agents import described
 
         return described(self.root)
 
     def git_hook(self, *, remove: bool = False) -> tuple[FileEdit, Sequence[str]]:
         """Return what to write, so that git's hook checks what is staged, and warnings. Raises Outside, ForeignFile."""
-        from taskkeep.store import git_hook
+        from taskkeep.store.setup import git_hook
 
         edit = git_hook.planned(self.root, remove=remove)
         off = f"{edit.name} may not be executed, so git passes it over: it was left so"
@@ -1234,7 +1234,7 @@ class Project:
 
     def carry_out(self, edits: Sequence[FileEdit]) -> None:
         """Write what edits say. Raises DiskFault; the ones before the one that failed then stand."""
-        from taskkeep.store.edits import carry_out
+        from taskkeep.store.setup.edits import carry_out
 
         carry_out(edits, self.root.path)
 

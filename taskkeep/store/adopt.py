@@ -16,8 +16,8 @@ from taskkeep.backlog.task import canonical, kind_of
 from taskkeep.errors import BacklogUnreadable, LogDamaged, Outside
 from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, remove, sync_folder, write_new
+from taskkeep.store.git.revision import commit_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
-from taskkeep.store.revision import commit_of
 from taskkeep.store.standing import saved_files
 from taskkeep.store.validate import task_problem
 

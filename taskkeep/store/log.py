@@ -223,7 +223,7 @@ def own_head(root: Root, found: list[Event]) -> str | None:
     old = _old_head(root)
     if old in names or len(found) < 2:
         return old
-    from taskkeep.store.git import repository_of
+    from taskkeep.store.git.repository import repository_of
     from taskkeep.store.layout import AUDIT
 
     repository = repository_of(root.path)

@@ -31,15 +31,15 @@ from taskkeep.errors import (
     TaskNotFound,
     Usage,
 )
-from taskkeep.store import backups, log, outline, pack, pending, recovery
-from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
+from taskkeep.store import backups, log, outline, pack, pending, recovery, retention
 from taskkeep.store.config import load_config
 from taskkeep.store.files import FileId, disk_fault, make_folder, read, remove, replace
-from taskkeep.store.git import Repository, is_refusal, repository_of
+from taskkeep.store.git.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
+from taskkeep.store.git.message import message
+from taskkeep.store.git.repository import Repository, is_refusal, repository_of
 from taskkeep.store.hashing import Hashing
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.lock import writer_lock
-from taskkeep.store.message import message
 from taskkeep.store.narrowing import narrowing_of
 from taskkeep.store.placement import Placement
 from taskkeep.store.record import note_checked
@@ -345,7 +345,7 @@ class Writer:
         try:
             before = self.read()
         except BacklogUnreadable as error:
-            from taskkeep.store.witnesses import with_witnesses
+            from taskkeep.store.past.witnesses import with_witnesses
 
             raise with_witnesses(self.root, error) from None
         if options.key is not None and (first := self._replayed(options)):
@@ -359,7 +359,7 @@ class Writer:
             self._explain(error)
             raise
         except TaskNotFound as error:
-            from taskkeep.store.missing import explain
+            from taskkeep.store.past.missing import explain
 
             explain(self.root, error)
             raise
@@ -400,7 +400,7 @@ class Writer:
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
         if self.repository is not None and "merge.taskkeep.driver" not in self.repository.config:
-            from taskkeep.store.driver import welcome
+            from taskkeep.store.setup.merge_driver import welcome
 
             self.warnings += filter(None, [welcome(self.root, self.repository)])
         return outcome
@@ -690,7 +690,7 @@ class Writer:
             note_checked(root)
             outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
             taken = (self.sha, placement.snapshot) if self.sha and placement.snapshot else None
-            backups.tidy(root, self.config, len(self.bytes), taken)
+            retention.tidy(root, self.config, len(self.bytes), taken)
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")

@@ -14,7 +14,7 @@ import pytest
 
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import BacklogUnreadable, BackupDamaged, DiskFault, HandEdit, LogDamaged
-from taskkeep.store import backups, files
+from taskkeep.store import backups, files, retention
 
 
 def forget(kit: Any) -> None:
@@ -342,11 +342,11 @@ def test_a_large_snapshot_is_compressed_piece_by_piece_over_many_saves(kit: Any,
     packed = old.with_name(old.name + ".gz")
     for number in range(30):
         kit.project.add(f"more {number}", commit=False)
-        part = kit.local / backups.PART
+        part = kit.local / retention.PART
         if number == 1:
             assert part.exists()
             if way == "note":
-                (kit.local / "cache" / backups.PART).write_bytes(b"rubbish")
+                (kit.local / "cache" / retention.PART).write_bytes(b"rubbish")
             elif way:
                 WAYS[way](part)
         if packed.exists():
@@ -355,7 +355,7 @@ def test_a_large_snapshot_is_compressed_piece_by_piece_over_many_saves(kit: Any,
     assert not old.exists()
     assert gzip.decompress(packed.read_bytes()) == data
     assert stat.S_IMODE(packed.stat().st_mode) == 0o600
-    assert not (kit.local / backups.PART).exists()
+    assert not (kit.local / retention.PART).exists()
     kit.project.recover()
     assert kit.project.verify().ok
 

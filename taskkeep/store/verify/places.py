@@ -11,7 +11,7 @@ from taskkeep.store.verify.trees import NO_FETCH
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
 
 
 def roots_in(repository: Repository, commit: str) -> list[str]:

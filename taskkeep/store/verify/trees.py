@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 # git 2.45 and later fetch nothing by themselves from a partial clone's remote then.

@@ -7,13 +7,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from taskkeep.errors import ForeignFile, Outside
-from taskkeep.store.edits import FileEdit, decoded, encoded, found
-from taskkeep.store.git import repository_of
+from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import ARCHIVE, BACKLOG
-from taskkeep.store.marked import Block, with_block, without_block
+from taskkeep.store.setup.edits import FileEdit, decoded, encoded, found
+from taskkeep.store.setup.marked import Block, with_block, without_block
 
 if TYPE_CHECKING:
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 HOOK = "pre-commit"

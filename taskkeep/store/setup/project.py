@@ -13,7 +13,7 @@ from taskkeep.store.schemas import schema_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 BEGIN = "# >>> taskkeep >>>"

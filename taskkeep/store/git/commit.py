@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
 from taskkeep.store.files import FileId, read, remove, replace, sync_folder, write_all, write_new
-from taskkeep.store.hooks import Hooks, hooks_of
-from taskkeep.store.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
+from taskkeep.store.git.hooks import Hooks, hooks_of
+from taskkeep.store.git.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 # What is under way in a repository, by the file that git keeps meanwhile.

@@ -12,7 +12,7 @@ from taskkeep.store.files import BINARY, CLOSE_ON_EXEC, sync_folder, write_all
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
 
 Tree = dict[str, tuple[str, str]]  # name -> (mode, hash)
 FOLDER = "40000"

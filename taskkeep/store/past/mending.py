@@ -14,7 +14,7 @@ from taskkeep.backlog.replay import causal_order
 from taskkeep.errors import BacklogUnreadable, LogDamaged, TaskkeepError
 from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, read, replace, sync_folder, write_new
-from taskkeep.store.git import repository_of
+from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import AUDIT
 from taskkeep.store.progress import steps
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.history import Outline
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
     from taskkeep.store.save import Writer
 
