@@ -9,12 +9,9 @@ from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.errors import (
     AlreadyInitialised,
-    AmbiguousId,
-    BacklogUnreadable,
     ForeignFile,
     Invalid,
     Outside,
-    Refused,
     TaskNotFound,
     Usage,
 )
@@ -22,7 +19,7 @@ from taskkeep.store.files import disk_fault, read
 from taskkeep.store.layout import Root, find_root, is_ours, start_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskkeep.backlog.changes import Edit
     from taskkeep.backlog.difference import Difference
@@ -31,9 +28,10 @@ if TYPE_CHECKING:
     from taskkeep.backlog.query import Page, Query
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
-    from taskkeep.store.git.repository import Repository
     from taskkeep.store.merging.branches import Met
     from taskkeep.store.merging.open_merge import OpenConflict, OpenMerge
+    from taskkeep.store.past.comparing import Compared
+    from taskkeep.store.past.events import LogPage
     from taskkeep.store.past.history import Moment, Point
     from taskkeep.store.past.recent import Request
     from taskkeep.store.past.restoring import Restoring, Undoing
@@ -75,24 +73,6 @@ class Primer(NamedTuple):
     recent: list[Request]
 
 
-class LogPage(NamedTuple):
-    """Events, newest first, how many there are in all, and the offset of the next page or None."""
-
-    events: list[Event]
-    total: int
-    notes: Sequence[str] = ()
-    next: int | None = None
-
-
-class Compared(NamedTuple):
-    """How two states differ; a point of None is the file as it lies."""
-
-    difference: Difference
-    before: Point | None
-    after: Point | None
-    notes: Sequence[str]
-
-
 def open(folder: str | None = None) -> Project:
     """Return the backlog at or above *folder*, else TASKKEEP_DIR, else the current folder.
 
@@ -109,7 +89,7 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
     """
     from taskkeep.store.git.repository import repository_of, run
     from taskkeep.store.save import writing
-    from taskkeep.store.setup.project import write_setup
+    from taskkeep.store.setup.init import write_setup
 
     if ids not in ("random", "sequential"):
         raise Usage(f"ids cannot be {ids[:40]!r}", hint="random or sequential.")
@@ -429,87 +409,24 @@ class Project:
         offset: int = 0,
     ) -> LogPage:
         """Return events, newest first; *limit* 0 for all. Raises LogDamaged, TaskNotFound, Usage."""
-        from taskkeep.backlog.history import last_lines
-        from taskkeep.store.past.history import decoded, log_bytes
+        from taskkeep.store.past.events import Wanted, page
 
-        if limit < 0 or offset < 0:
-            raise Usage("a limit or an offset cannot be negative", hint="A limit of 0 means all.")
-        data, notes = log_bytes(self.root)
-        end = offset + limit if limit else 0
-        if ids:
-            events = [*reversed(self._events_of(data, ids))]
-        elif since or until or actors or types or sources:
-            events = decoded(data.split(b"\n")[:-1])[::-1]
-        else:
-            total = data.count(b"\n")
-            newest = last_lines(data, end)
-            rows = newest[: max(len(newest) - offset, 0)]
-            return LogPage(decoded(rows)[::-1], total, notes, end if 0 < end < total else None)
-        events = [
-            event
-            for event in events
-            if (not since or event["timestamp"] >= since)
-            and (not until or event["timestamp"] <= until)
-            and (not actors or event["actor"] in actors)
-            and (not types or event["event_type"] in types)
-            and (not sources or event["source"] in sources)
-        ]
-        found = events[offset : end or None]
-        return LogPage(found, len(events), notes, end if 0 < end < len(events) else None)
-
-    def _events_of(self, data: bytes, ids: Sequence[str]) -> Sequence[Event]:
-        """The events of tasks by id or alias, deleted ones too, oldest first; only lines that name one are decoded."""
-        import json
-
-        from taskkeep.backlog.history import lines_with, named_uids, touches
-
-        uids: set[str] = set()
-        for name in ids:
-            task_id = name.strip().upper()
-            needle = b'"%s"' % task_id.encode("utf-8", "replace")
-            found = {uid for row in lines_with(data, [needle]) for uid in named_uids(json.loads(row), task_id)}
-            if len(found) > 1 and (task := self._bearer(task_id)) is not None:
-                found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
-            uids |= found or {self._latest(name)["uid"]}
-        some = [json.loads(row) for row in lines_with(data, [b'"%s"' % uid.encode() for uid in uids])]
-        return [event for event in some if touches(event, uids)]
-
-    def _bearer(self, task_id: str) -> Task | None:
-        """The task that has this id now, not as an alias."""
-        try:
-            task = self._latest(task_id)
-        except (TaskNotFound, AmbiguousId):
-            return None
-        return task if task["id"] == task_id else None
-
-    def _latest(self, name: str) -> Task:
-        """A task as it is, or where backlog.json cannot be read as the log has it."""
-        from taskkeep.store.past.history import History
-
-        try:
-            return self.backlog().find(name)
-        except BacklogUnreadable:
-            return History(self.root).last().backlog().find(name)
+        return page(self.root, ids, Wanted(since, until, actors, types, sources), limit=limit, offset=offset)
 
     def heads_joined(self, events: Sequence[Event]) -> Mapping[str, Event]:
         """Return by hash the last events of the branches that the `merged` ones of *events* joined, as far as the
         log has them."""
-        import json
+        from taskkeep.store.past.events import heads_joined
 
-        from taskkeep.backlog.history import lines_with
-        from taskkeep.store.past.history import log_bytes
-
-        ends = {b'"hash":"%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
-        found = [json.loads(row) for row in lines_with(log_bytes(self.root)[0], ends)] if ends else []
-        return {event["hash"]: event for event in found}
+        return heads_joined(self.root, events)
 
     def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
         """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
         from taskkeep.backlog.history import blame
-        from taskkeep.store.past.history import log_bytes
+        from taskkeep.store.past.events import events_of
 
         task = self.backlog().find(task_id)
-        return task, blame(self._events_of(log_bytes(self.root)[0], [task["id"]]), task["uid"], task)
+        return task, blame(events_of(self.root, [task["id"]]), task["uid"], task)
 
     def diff(self, before: str | None = None, after: str | None = None) -> Compared:
         """Compare two points in time; without *after* with the file as it lies, without both the last save with it.
@@ -517,49 +434,15 @@ class Project:
         ``A..B`` as *before* alone names two; two files that end in .json are compared as they are. Raises what
         `at` raises.
         """
-        from taskkeep.backlog.difference import difference
-        from taskkeep.errors import BadPoint
-        from taskkeep.store.past.history import History
+        from taskkeep.store.past.comparing import compare
 
-        if before is not None and after is not None and all(map(_is_json_file, (before, after))):
-            return self.diff_files(before, after)
-
-        if before is not None and after is None and ".." in before and "/.." not in before and "../" not in before:
-            first, _, second = before.partition("..")
-            if ".." in second or second.startswith("."):
-                raise BadPoint(
-                    "two points are named as A..B", hint="For what both have in common ask 'git merge-base'."
-                )
-            before, after = first or "HEAD", second or "HEAD"
-        start = self.at(before) if before is not None else History(self.root).last()
-        end = self.at(after) if after is not None else None
-        notes = [*start.notes, *(end.notes if end is not None else ())]
-        if end is None:
-            try:
-                now = self.backlog()
-            except BacklogUnreadable as error:
-                end = History(self.root).last()
-                now = end.backlog()
-                notes.append(f"{error.message}: compared with what was saved last")
-        else:
-            now = end.backlog()
-        found = difference(start.backlog(), now)
-        return Compared(found, start.point, None if end is None else end.point, notes)
+        return compare(self.root, before, after)
 
     def diff_files(self, before: str, after: str) -> Compared:
         """Compare two files of the shape of backlog.json. Raises BacklogUnreadable, NotFound."""
-        from taskkeep.backlog.difference import difference
-        from taskkeep.errors import NotFound
-        from taskkeep.store.past.history import tasks_of
+        from taskkeep.store.past.comparing import compare_files
 
-        states = []
-        for path in (before, after):
-            try:
-                data = read(path, limit=text.MAX_BYTES)[0]
-            except FileNotFoundError:
-                raise NotFound(f"there is no file {path[:200]!r}") from None
-            states.append(Backlog(tasks_of(data, os.path.basename(path))))
-        return Compared(difference(*states), None, None, [])
+        return compare_files(before, after)
 
     def verify(self, **asked: Any) -> Verdict:
         """Judge the backlog; see store.verify.judge.Asked for what can be asked for.
@@ -1054,17 +937,21 @@ class Project:
         Raises TasksLost and FieldsReverted for what is not allowed by name, BacklogUnreadable, and what any
         change raises.
         """
-        from taskkeep.store.adopt import adopt
+        from taskkeep.store.adopt import Adopter
         from taskkeep.store.save import check_if_match, writing
+
+        def kind(root: Root, options: Options) -> Adopter:
+            return Adopter(root, options, base=base, delete=allow_delete, revert=allow_revert)
 
         asked = _options(options)
         asked.request = ["adopt", [base, sorted(allow_delete), sorted(allow_revert)]]
-        with writing(self.root, asked) as writer:
-            check_if_match(Backlog({}), (), asked.if_match)
-            outcome, difference, brought = adopt(writer, base=base, delete=allow_delete, revert=allow_revert)
+        check_if_match(Backlog({}), (), asked.if_match)
+        with writing(self.root, asked, kind=kind) as writer:
+            assert isinstance(writer, Adopter)
+            outcome, brought = writer.adopt()
         if brought:
             outcome.warnings.append(f"brought back from {base}: {', '.join(brought[:5])}")
-        return _rewritten(outcome, difference)
+        return _rewritten(outcome, writer.difference)
 
     def restore(
         self,
@@ -1152,60 +1039,34 @@ class Project:
 
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
-        from taskkeep.errors import TaskkeepError
-        from taskkeep.store import pack, pending
+        from taskkeep.store import recovery
         from taskkeep.store.save import writing
-        from taskkeep.store.standing import saved_files
 
         asked = _options(options)
         with writing(self.root, asked) as writer:
-            try:
-                writer.read()
-            except (Refused, Invalid) as error:
-                writer.warnings.append(f"{error.message}; it is left alone")
-                writer.saved = saved_files(self.root, writer.log)
-            made = None
-            waits, packing = bool(pending.waiting(self.root)), pack.is_under_way(self.root)
-            if (waits or packing) and writer.repository is not None and not asked.dry_run and asked.commit is not False:
-                from taskkeep.store.git.commit import refuse_obstacles
-
-                try:
-                    refuse_obstacles(writer.repository)
-                    if waits:
-                        made = pending.commit(writer)
-                        waits = False
-                    if packing and pack.pack_old(writer):
-                        writer.warnings.append("finished a packing of the log that was cut short")
-                except (OSError, TaskkeepError) as error:
-                    writer.warnings.append(f"the commit still waits: {error}")
-            changed = made is not None or any("cut short" in warning for warning in writer.warnings)
-            return Saved(changed, [], [], made, waits, writer.warnings, dry_run=asked.dry_run)
+            made, waits = recovery.go_on(writer)
+        changed = made is not None or any("cut short" in warning for warning in writer.warnings)
+        return Saved(changed, [], [], made, waits, writer.warnings, dry_run=asked.dry_run)
 
     def uninstall(self) -> Sequence[str]:
         """Take out what was set up in git and for agents, never the backlog; returns what was taken out."""
         from taskkeep.store.git.repository import repository_of
         from taskkeep.store.setup import merge_driver
-        from taskkeep.store.setup.project import uninstall
+        from taskkeep.store.setup.init import without_attributes
 
         repository = repository_of(self.root.path)
-        edits = [edit for edit in self._set_up(repository) if edit.action != "unchanged"]
+        planned = [*self.agents(remove=True), without_attributes(self.root)]
+        if repository is not None:
+            planned.append(self.git_hook(remove=True)[0])
+        edits = [edit for edit in planned if edit.action != "unchanged"]
         self.carry_out(edits)
+        removed = [edit.name if edit.after is None else f"the lines of taskkeep in {edit.name}" for edit in edits]
         try:
-            removed = list(uninstall(self.root))
             if repository is not None and merge_driver.take_out(self.root, repository):
                 removed.append(f"the section {merge_driver.SECTION} of git's configuration")
         except OSError as error:
             raise disk_fault("the set-up could not be taken out", error) from error
-        whole = {edit.name for edit in edits if edit.after is None}
-        return removed + [
-            edit.name if edit.name in whole else f"the lines of taskkeep in {edit.name}" for edit in edits
-        ]
-
-    def _set_up(self, repository: Repository | None) -> Iterator[FileEdit]:
-        """What takes out all that stands in files of the user's."""
-        yield from self.agents(remove=True)
-        if repository is not None:
-            yield self.git_hook(remove=True)[0]
+        return removed
 
     # -- what others find here -----------------------------------------------------------
 
@@ -1276,10 +1137,6 @@ def _rewritten(outcome: Outcome, difference: Difference | None) -> Saved:
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:
     """Take the writer options out of *fields*."""
     return {name: fields.pop(name) for name in _OPTIONS if name in fields}
-
-
-def _is_json_file(name: str) -> bool:
-    return name.endswith(".json") and os.path.isfile(name)
 
 
 def _touched(outcome: Outcome) -> list[str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
 from taskkeep.errors import BackupDamaged, DiskFault, TaskkeepError, UnknownPoint
-from taskkeep.store.files import make_folder, read, sync_folder, write_all, write_new
+from taskkeep.store.files import append, make_folder, overwrite, read, sync_folder, write_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -218,12 +218,7 @@ def index_bytes(root: Root) -> bytes:
 def note(root: Root, rows: Iterable[tuple[str, str]], *, anew: bool = False) -> None:
     """Note which snapshot holds what, as (hash, name). Raises OSError."""
     data = b"".join(b"%s %s\n" % (sha.encode(), name.partition(".")[0].encode()) for sha, name in rows)
-    how = os.O_TRUNC if anew else os.O_APPEND
-    fd = os.open(os.path.join(root.cache, INDEX), os.O_WRONLY | os.O_CREAT | how, 0o600)
-    try:
-        write_all(fd, data)
-    finally:
-        os.close(fd)
+    (overwrite if anew else append)(os.path.join(root.cache, INDEX), data)
 
 
 # -- telling -----------------------------------------------------------------------------
@@ -290,10 +285,5 @@ def create(root: Root, data: bytes, *, now: str, actor: str, why: str | None) ->
     sync_folder(root.backups)
     note(root, [(sha, name)])
     row = {"name": name, "sha256": sha, "actor": actor, "why": why}
-    fd = os.open(os.path.join(root.local, MADE), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        write_all(fd, json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    append(os.path.join(root.local, MADE), json.dumps(row, ensure_ascii=False).encode() + b"\n", sync=True)
     return name, True

@@ -19,7 +19,7 @@ from taskkeep.store.past.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.reading import Reading
 from taskkeep.store.save import Options, Writer, writing
 from taskkeep.store.setup import merge_driver
-from taskkeep.store.setup.project import BLOCK
+from taskkeep.store.setup.init import BLOCK
 from taskkeep.store.surroundings import now_text
 from taskkeep.store.verify import Findings, Verdict
 
@@ -210,7 +210,7 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
         findings.add(error.code, error.message, file=None, hint=error.hint)
     try:
         with open(root.in_root(".gitattributes"), encoding="utf-8", errors="replace") as file:
-            there = BLOCK in file.read()
+            there = BLOCK.text in file.read()
     except OSError:
         there = False
     if not there:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.backlog.times import later, to_text
 from taskkeep.errors import TaskkeepError
 from taskkeep.store import backups
-from taskkeep.store.files import BINARY, NO_FOLLOW, read, remove, sync_folder, write_all
+from taskkeep.store.files import BINARY, NO_FOLLOW, overwrite, read, remove, sync_folder, write_all
 from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
@@ -146,11 +146,7 @@ def _stamp(path: str) -> tuple[float, int, int]:
 
 
 def _write_stamp(path: str, last: float, grown: int, saves: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(fd, b"%f %d %d" % (last, grown, saves))
-    finally:
-        os.close(fd)
+    overwrite(path, b"%f %d %d" % (last, grown, saves))
 
 
 def _compress(root: Root, name: str, until: float) -> bool:
@@ -180,14 +176,13 @@ def _compress(root: Root, name: str, until: float) -> bool:
                 if time.monotonic() >= until:
                     break
         if at < size:
-            _note_part(note, b"%s %d %d %d %d\n" % (name.encode(), size, at, length, mark))
+            overwrite(note, b"%s %d %d %d %d\n" % (name.encode(), size, at, length, mark))
             return False
         remove(note)
         # What a crash made of the pieces before shows here; then it is begun anew.
         if zlib.crc32(read(part)[0]) != mark:
             remove(part)
             return False
-        os.fchmod(fd, 0o600)
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -209,11 +204,3 @@ def _noted(note: str, name: str, size: int) -> tuple[int, int, int]:
         return (int(at), int(length), int(mark)) if fits else (0, 0, 0)
     except (FileNotFoundError, ValueError):
         return 0, 0, 0
-
-
-def _note_part(note: str, row: bytes) -> None:
-    fd = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(fd, row)
-    finally:
-        os.close(fd)

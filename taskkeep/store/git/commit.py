@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
-from taskkeep.store.files import FileId, read, remove, replace, sync_folder, write_all, write_new
+from taskkeep.store.files import FileId, append, read, remove, replace, sync_file, sync_folder, write_new
 from taskkeep.store.git.hooks import Hooks, hooks_of
 from taskkeep.store.git.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
 
@@ -165,13 +165,10 @@ class Commit:
             self._staged_blobs[path] = None if pieces is None else self._store.write("blob", pieces)
         if not self._build():
             return False
-        write_new(self._token_file_fresh(), [self._mark], mode=0o600)
+        remove(self._token_file)
+        write_new(self._token_file, [self._mark], mode=0o600)
         self._copy_index()
         return True
-
-    def _token_file_fresh(self) -> str:
-        remove(self._token_file)
-        return self._token_file
 
     def _build(self) -> bool:
         """Write trees and commit on today's HEAD."""
@@ -291,11 +288,7 @@ class Commit:
         )  # fmt: skip
         if answer.status:
             raise _failure(answer, "git would not take the index entries")
-        fd = os.open(self._copy, os.O_RDWR)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        sync_file(self._copy)
 
     # -- after the intent ----------------------------------------------------------------
 
@@ -410,11 +403,7 @@ class Commit:
             paths.append(os.path.join(repository.common, "logs", self.head.ref))
         for path in paths:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                write_all(fd, row.encode("utf-8", "surrogateescape"))
-            finally:
-                os.close(fd)
+            append(path, row.encode("utf-8", "surrogateescape"), mode=0o644)
 
     def _current_index(self) -> FileId | None:
         try:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, merge
 from taskkeep.errors import GitUnavailable, NotFound, Outside, Refused, RepositoryBusy
@@ -16,8 +15,8 @@ from taskkeep.store.git.revision import commit_of_or_none
 from taskkeep.store.layout import ARCHIVE, BACKLOG
 from taskkeep.store.merging import driver
 from taskkeep.store.setup import merge_driver
-from taskkeep.store.setup.project import LINES
-from taskkeep.store.validate import refuse_double_ids
+from taskkeep.store.setup.init import LINES
+from taskkeep.store.validate import tasks_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,9 +57,7 @@ def _at(repository: Repository, commit: str) -> Backlog:
     parts: list[dict[str, Task]] = []
     for name in (BACKLOG, ARCHIVE):
         found = repository.reads([f"{commit}:{repository.prefix}{name}"])[0] if commit else None
-        tasks = text.parse(found[2], name) if found is not None else []
-        refuse_double_ids(tasks, name)
-        parts.append({task["id"]: task for task in tasks})
+        parts.append(tasks_by_id(found[2], name) if found is not None else {})
     return Backlog(*parts)
 
 
@@ -131,8 +128,7 @@ def _run(writer: Writer, *args: str) -> Answer:
 def _judge(repository: Repository, answer: Answer, what: str) -> None:
     if answer.status == 0:
         return
-    left = repository.run("diff", "--name-only", "--diff-filter=U", "-z").out.decode("utf-8", "replace")
-    files = [name for name in left.split("\0") if name]
+    files = repository.run("diff", "--name-only", "--diff-filter=U", "-z").rows
     ours = [name for name in files if name in (repository.prefix + BACKLOG, repository.prefix + ARCHIVE)]
     told = [row[len("CONFLICT ") :] for row in answer.err.decode("utf-8", "replace").split("\n")
             if row.startswith("CONFLICT (")]  # fmt: skip

@@ -179,9 +179,7 @@ def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool 
     names = []
     for commit in (ours, theirs, base):
         args = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", audit)
-        names.append(
-            set(run(folder, *args).out.decode("utf-8", "surrogateescape").split("\0")[:-1]) if commit else set()
-        )
+        names.append(set(run(folder, *args).rows) if commit else set())
     packed = any("/pack-" in name for name in (names[0] | names[1]) - names[2])
     if names[0] & names[1] <= names[2] and not packed and not always:
         return None

@@ -6,7 +6,6 @@ import os
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, Merged, merge_versions
 from taskkeep.errors import BacklogUnreadable, GitUnavailable, RepositoryBusy
@@ -14,7 +13,7 @@ from taskkeep.store import log
 from taskkeep.store.git.revision import commit_of_or_none
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.merging.driver import common_past
-from taskkeep.store.validate import refuse_double_ids
+from taskkeep.store.validate import tasks_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,11 +87,10 @@ def _stages(repository: Repository) -> dict[tuple[str, int], str]:
     if answer.status:
         raise GitUnavailable(f"git cannot read its index: {answer.trouble}", hint="Run 'git status'.")
     found = {}
-    for row in answer.out.decode("utf-8", "surrogateescape").split("\0"):
-        if row:
-            head, _, path = row.partition("\t")
-            _, blob, number = head.split(" ")
-            found[os.path.basename(path), int(number)] = blob
+    for row in answer.rows:
+        head, _, path = row.partition("\t")
+        _, blob, number = head.split(" ")
+        found[os.path.basename(path), int(number)] = blob
     return found
 
 
@@ -109,9 +107,7 @@ def _version(repository: Repository, stages: Mapping[tuple[str, int], str], numb
                 f"{'their' if number == 3 else 'our'} side has no {BACKLOG}", hint="Settle this with git itself."
             )
         blob = repository.reads([question])[0] if question else None
-        tasks = text.parse(blob[2], name) if blob is not None else []
-        refuse_double_ids(tasks, name)
-        parts[name] = {task["id"]: task for task in tasks}
+        parts[name] = tasks_by_id(blob[2], name) if blob is not None else {}
     return Backlog(parts[BACKLOG], parts[ARCHIVE])
 
 
@@ -153,7 +149,7 @@ def with_authors(root: Root, repository: Repository, conflicts: Sequence[Conflic
 def _files_of_head(repository: Repository) -> set[str]:
     start = f"{repository.prefix}{AUDIT}/"
     answer = repository.run("ls-tree", "-r", "-z", "--name-only", "--full-name", "HEAD", "--", AUDIT)
-    return {name.removeprefix(start) for name in answer.out.decode("utf-8", "surrogateescape").split("\0")}
+    return {name.removeprefix(start) for name in answer.rows}
 
 
 def _last_change(events: Sequence[Event], conflict: Conflict, branch: str | None) -> ChangedBy:

@@ -19,7 +19,7 @@ from taskkeep.store.merging.open_merge import EVENT, LEFT_BY_GIT, OpenMerge, ope
 from taskkeep.store.placement import Placement
 from taskkeep.store.save import Context, Outcome, Writer
 from taskkeep.store.surroundings import now_text
-from taskkeep.store.validate import refuse_double_ids
+from taskkeep.store.validate import tasks_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -124,9 +124,7 @@ class Resolver(Writer):
     def _as_it_lies(self) -> Backlog:
         parts = []
         for name, data in ((BACKLOG, self.bytes), (ARCHIVE, self.archive_bytes)):
-            tasks = text.parse(data, name) if data is not None else []
-            refuse_double_ids(tasks, name)
-            parts.append({task["id"]: task for task in tasks})
+            parts.append(tasks_by_id(data, name) if data is not None else {})
         return Backlog(*parts)
 
     def _archive_stays(self, before: Backlog, after: Backlog) -> bool:
@@ -171,7 +169,7 @@ class Resolver(Writer):
     def _stage(self, repository: Repository, *, whole: bool) -> None:
         """Put our new log files into the index, and with *whole* the two files, which then are merged."""
         answer = repository.run("ls-files", "-o", "-z", "--", AUDIT)
-        paths = [path for path in answer.out.decode("utf-8", "surrogateescape").split("\0") if path]
+        paths = answer.rows
         if whole:
             paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
         if not paths:

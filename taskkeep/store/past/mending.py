@@ -154,8 +154,7 @@ class _Witness:
         if self.repository is None:
             return set()
         answer = self.repository.run("ls-tree", "-r", "-z", "--name-only", "HEAD", f"{AUDIT}/")
-        rows = answer.out.decode("utf-8", "surrogateescape").split("\0") if answer.status == 0 else ()
-        return {row[len(AUDIT) + 1 :] for row in rows if row.endswith(".jsonl")}
+        return {row[len(AUDIT) + 1 :] for row in answer.rows if row.endswith(".jsonl")}
 
     def part(self, name: str, problem: str) -> Part | None:
         """The file as the last commit has it, else as an older one does, else made from the joined log."""

@@ -52,8 +52,7 @@ def is_off(edit: FileEdit) -> bool:
 def hooks_folder(repository: Repository) -> str:
     """Where git looks for hooks in this working tree."""
     # The last answer is that of the wrapper, which turns hooks off for its own calls of git.
-    told = repository.run("config", "--null", "--type=path", "--get-all", "core.hooksPath")
-    values = told.out.decode("utf-8", "surrogateescape").split("\0")[:-2]
+    values = repository.run("config", "--null", "--type=path", "--get-all", "core.hooksPath").rows[:-1]
     if values and values[-1]:
         return os.path.join(repository.top, values[-1])
     return os.path.join(repository.common, "hooks")

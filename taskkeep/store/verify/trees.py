@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import cached_property
 from hashlib import new as new_hash
 from hashlib import sha256
@@ -305,10 +304,10 @@ def commit_tree(shared: Shared, commit: str, prefix: str, label: str) -> Tree:
     if answer.status:
         raise GitUnavailable(f"git cannot read {label}: {answer.trouble}", hint="Run 'git fsck'.")
     rows = []
-    for row in answer.out.split(b"\0")[:-1]:
-        head, _, path = row.partition(b"\t")
-        mode, _, name = head.decode().split(" ")
-        rows.append((mode, name, os.fsdecode(path)))
+    for row in answer.rows:
+        head, _, path = row.partition("\t")
+        mode, _, name = head.split(" ")
+        rows.append((mode, name, path))
     return _tree_of(rows, shared, prefix, label)
 
 
@@ -323,12 +322,12 @@ def index_tree(shared: Shared, prefix: str, index: str | None) -> tuple[Tree, bo
         raise GitUnavailable(f"git cannot read the index: {answer.trouble}", hint="Run 'git status'.")
     rows = []
     unmerged = False
-    for row in answer.out.split(b"\0")[:-1]:
-        head, _, path = row.partition(b"\t")
-        mode, name, stage = head.decode().split(" ")
+    for row in answer.rows:
+        head, _, path = row.partition("\t")
+        mode, name, stage = head.split(" ")
         unmerged = unmerged or stage != "0"
         if stage in "02":
-            rows.append((mode, name, os.fsdecode(path)))
+            rows.append((mode, name, path))
     return _tree_of(rows, shared, prefix, "what is staged"), unmerged
 
 
