@@ -34,6 +34,8 @@ def saved_as_json(saved: Saved) -> dict[str, Any]:
         answer["claim"] = saved.claim
     if saved.results is not None:
         answer["results"] = saved.results
+    if saved.deleted is not None:
+        answer["deleted"] = [task["id"] for task in saved.deleted]
     if saved.dry_run:
         answer["dry_run"] = True
     if saved.replayed:

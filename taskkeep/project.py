@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
-from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.backlog import Backlog, alias_words
 from taskkeep.errors import (
     AlreadyInitialised,
     ForeignFile,
@@ -59,6 +59,7 @@ class Saved(NamedTuple):
     claim: int | None = None
     results: list[dict[str, Any]] | None = None
     at: Point | None = None  # restore: what WHEN was taken for
+    deleted: Sequence[Task] | None = None  # delete: as they were
     difference: Difference | None = None  # what a restore, an undo or a rewritten file changed
 
 
@@ -71,6 +72,13 @@ class Primer(NamedTuple):
     claims: list[tuple[Task, int]]
     ready: Page
     recent: list[Request]
+
+
+class Found(NamedTuple):
+    """Tasks that were named, and what is to be said of names that are aliases."""
+
+    tasks: Sequence[Task]
+    warnings: Sequence[str] = ()
 
 
 def open(folder: str | None = None) -> Project:
@@ -333,10 +341,15 @@ class Project:
 
     def show(self, ids: Sequence[str], *, at: Moment | None = None) -> Sequence[Task]:
         """Return tasks by id or alias, archived ones too. Raises TaskNotFound, TaskNotThen, AmbiguousId."""
+        return self.look_up(ids, at=at).tasks
+
+    def look_up(self, ids: Sequence[str], *, at: Moment | None = None) -> Found:
+        """Return what `show` does, and which of the names are aliases. Raises what that raises."""
         if at is not None:
-            return [at.find(task_id) for task_id in ids]
+            tasks = [at.find(task_id) for task_id in ids]
+            return Found(tasks, alias_words(ids, tasks))
         try:
-            return self._reading().tasks(ids)
+            return Found(*self._reading().tasks(ids))
         except TaskNotFound as error:
             from taskkeep.store.past.missing import explain
 
@@ -420,13 +433,18 @@ class Project:
 
         return heads_joined(self.root, events)
 
-    def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]]]:
-        """Return a task and, for each of its fields, who set it last, when and why. Raises TaskNotFound."""
+    def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]], Sequence[str]]:
+        """Return a task, for each of its fields who set it last, when and why, and what is to be said of an alias.
+
+        Raises TaskNotFound, AmbiguousId.
+        """
         from taskkeep.backlog.history import blame
         from taskkeep.store.past.events import events_of
 
-        task = self.backlog().find(task_id)
-        return task, blame(events_of(self.root, [task["id"]]), task["uid"], task)
+        backlog = self.backlog()
+        task = backlog.find(task_id)
+        events = events_of(self.root, [task["id"]])
+        return task, blame(events, task["uid"], task), backlog.warnings_for([task_id])
 
     def diff(self, before: str | None = None, after: str | None = None) -> Compared:
         """Compare two points in time; without *after* with the file as it lies, without both the last save with it.
@@ -730,17 +748,26 @@ class Project:
     def delete(self, ids: Sequence[str], *, unlink: bool = False, force: bool = False, **options: Any) -> Saved:
         """Delete tasks; *why* is needed. Raises TaskNeeded while others name them, but with *unlink*."""
         from taskkeep.backlog.changes import delete_tasks
+        from taskkeep.store.past.missing import refuse_namesake
 
         if not (options.get("why") or "").strip():
             raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
 
+        gone: list[Task] = []
+
         def change(backlog: Backlog, context: Context) -> Backlog:
-            named = [context.resolve(backlog, task_id) for task_id in ids]
+            for name in ids:
+                refuse_namesake(self.root, name, backlog.find(name))
+            named = list(dict.fromkeys(context.resolve(backlog, task_id) for task_id in ids))
             context.expect(backlog, named)
-            return delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
+            after = delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
+            gone[:] = [backlog.tasks[task_id] for task_id in named]
+            return after
 
         outcome = self._save("delete", [list(ids), unlink, force], change, options)
-        return _saved(outcome, [])
+        if outcome.replayed:
+            gone[:] = [event["details"]["task"] for event in outcome.events if event["event_type"] == "task_deleted"]
+        return _saved(outcome, [])._replace(deleted=gone)
 
     def import_tasks(self, plan: Plan, **options: Any) -> Saved:
         """Take the tasks of another tool in, as one request; a second time nothing changes."""

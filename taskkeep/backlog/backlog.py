@@ -67,6 +67,10 @@ class Backlog:
         task_id = self.resolve(text)
         return self.tasks.get(task_id) or self.archived[task_id]
 
+    def warnings_for(self, texts: Iterable[str]) -> list[str]:
+        """What `warning_for` says of each."""
+        return [words for words in map(self.warning_for, texts) if words]
+
     def warning_for(self, text: str) -> str | None:
         """What to say of *text* that is an alias of a task, or the id of one and an alias of another: the id won."""
         task_id = text.strip().upper()
@@ -169,6 +173,12 @@ class Backlog:
             if (begun or close) and task_id not in found:
                 found.append(task_id)
         return found
+
+
+def alias_words(texts: Iterable[str], tasks: Iterable[Task]) -> list[str]:
+    """What to say where *texts* led to *tasks* by an alias; for whoever does not hold all tasks."""
+    pairs = [(text.strip().upper(), task["id"]) for text, task in zip(texts, tasks, strict=True)]
+    return [f"{shortened(name)} is an alias of {task_id}" for name, task_id in pairs if name != task_id]
 
 
 def _by_id(tasks: Iterable[Task]) -> dict[str, Task]:

@@ -24,6 +24,7 @@ MAX_DIGITS = 300
 _HEAD = f'{{\n  "$schema": "{SCHEMA_REFERENCE}",\n  "version": {VERSION},\n  "tasks": ['.encode()
 _EMPTY = _HEAD + b"]\n}\n"
 _TAIL = b"\n  ]\n}\n"
+_ALIASES, _ALIASES_END = b'\n      "aliases": [', b"\n      ]"
 _DIGITS_ALIKE = bytes(ord("0") if chr(byte).isascii() and chr(byte).isdigit() else byte for byte in range(256))
 _LONG_NUMBER = b"0" * (MAX_DIGITS + 1)
 _encode = json.JSONEncoder(ensure_ascii=False).encode
@@ -329,6 +330,18 @@ def find_tasks(data: bytes, ids: Iterable[str]) -> dict[str, Task]:
             at = data.index(b"\n    }", start)
             found[task_id] = json.loads(data[start : at + len(b"\n    }")].decode())
     return found
+
+
+def has_alias(data: bytes, names: Iterable[str]) -> bool:
+    """Does a task in checked *data* bear one of *names*, which are upper case, as an alias?"""
+    quoted = [b'"%s"' % name.encode("utf-8", "replace") for name in names]
+    start = data.find(_ALIASES)
+    while start >= 0:
+        end = data.index(_ALIASES_END, start)
+        if any(name in data[start:end].upper() for name in quoted):
+            return True
+        start = data.find(_ALIASES, end)
+    return False
 
 
 def tasks_of(value: Any, name: str) -> list[Task]:

@@ -13,7 +13,7 @@ from taskkeep.cli.call import Call
 from taskkeep.errors import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from typer._click.core import Command as AnyCommand
     from typer._click.core import Context, Parameter
@@ -225,16 +225,19 @@ class Reader(TyperCommand):
         return []
 
     def invoke(self, ctx: Context) -> Any:
-        outer = ctx.parent.params if ctx.parent is not None else {}
-        values = ctx.params
-        ctx.obj = Call(
-            command=ctx.command.name or "",
+        ctx.obj = self.call(ctx.params, ctx.parent.params if ctx.parent is not None else {})
+        return super().invoke(ctx)
+
+    def call(self, values: dict[str, Any], outer: Mapping[str, Any]) -> Call:
+        """What the shared options among *values* say, which are taken out; *outer*: those before the command."""
+        call = Call(
+            command=self.name or "",
             formats=self.formats,
             format=values.pop("format") or outer.get("format"),
             settings={name: values.pop(name) or outer.get(name) for name in Call.GLOBALS},
         )
-        self.hand_over(ctx.obj, values)
-        return super().invoke(ctx)
+        self.hand_over(call, values)
+        return call
 
     def hand_over(self, call: Call, values: dict[str, Any]) -> None:
         """Move the values of shared options from *values* to *call*."""

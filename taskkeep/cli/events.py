@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.cli.output import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from taskkeep.backlog.difference import Difference
     from taskkeep.cli.screen import Screen
 
 VALUE_MOST = 60
 SHORT = 8  # characters of an event's id, enough to name it by
+IDS_MOST = 5
 CONTEXT = 3  # words around a change in a long text
 
 
@@ -62,15 +63,25 @@ def merge_lines(event: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]]
 
 
 def difference_lines(found: Difference, screen: Screen | None, *, full: bool = False) -> str:
-    """Tasks that came, went and changed, each with its fields."""
+    """Tasks that came, went and changed, each with its fields; last those that only `updated_at` tells apart."""
     most = None if full or screen is None else VALUE_MOST
     lines = [_task_line("+", task["id"], task["title"], screen) for task in found.added]
     lines += [_task_line("-", task["id"], task["title"], screen) for task in found.removed]
+    touched = [one for one in found.changed if one.changes.keys() == {"updated_at"}]
     for one in found.changed:
+        if one in touched:
+            continue
         lines.append(_task_line("~", one.task_id, one.title, screen))
         for field, change in one.changes.items():
             lines += [f"  {line}" for line in change_lines(field, change, screen, most)]
+    if touched:
+        lines.append(_touched_line([one.task_id for one in touched]))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _touched_line(ids: Sequence[str]) -> str:
+    more = f" and {len(ids) - IDS_MOST} more" if len(ids) > IDS_MOST else ""
+    return f"the same but for updated_at: {', '.join(ids[:IDS_MOST])}{more}"
 
 
 def stat_lines(found: Difference) -> str:

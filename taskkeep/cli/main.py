@@ -46,15 +46,20 @@ def run(args: Sequence[str]) -> int:
 
 
 def _dispatch(args: Sequence[str]) -> int:
+    from taskkeep.cli.plain import read
+    from taskkeep.cli.texts import check_arguments
+
+    check_arguments(args)
+    if (plain := read(args)) is not None:
+        answer = plain.run()
+        return answer if isinstance(answer, int) else 0
     from taskkeep.cli.lean import import_typer
 
     import_typer()
     import typer
 
     from taskkeep.cli.app import group
-    from taskkeep.cli.texts import check_arguments
 
-    check_arguments(args)
     try:
         with group().make_context("taskkeep", list(args)) as context:
             answer = group().invoke(context)

@@ -107,11 +107,16 @@ _NAMED = {9: "\\t", 10: "\\n", 13: "\\r"}
 def error_lines(error: TaskkeepError, *, color: bool) -> str:
     """The message on one line, and the hint on another; before them what was done on the way."""
     message, hint = shown(error.message), shown(error.hint)
-    warnings = "".join(f"warning: {shown(text)}\n" for text in error.details.get("warnings", ()))
+    warnings = "".join(f"{_said(text)}\n" for text in error.details.get("warnings", ()))
     if color and wants_color(sys.stderr):
         lines = f"{warnings}\x1b[1;31merror:\x1b[0m {message}\n"
         return lines + (f"\x1b[36mhint:\x1b[0m {hint}\n" if hint else "")
     return f"{warnings}error: {message}\n" + (f"hint: {hint}\n" if hint else "")
+
+
+def _said(warning: str) -> str:
+    """A warning on its line; what only is to be known begins with ``note:`` as it is."""
+    return shown(warning) if warning.startswith("note: ") else f"warning: {shown(warning)}"
 
 
 def wants_color(stream: TextIO) -> bool:
@@ -164,7 +169,7 @@ class Output:
     def warnings(self, texts: Iterable[str]) -> None:
         """Say what the user should know; with JSON it stands in the answer."""
         if not self.is_json:
-            write_err("".join(f"warning: {shown(text)}\n" for text in texts))
+            write_err("".join(f"{_said(text)}\n" for text in texts))
 
     def moment(self, moment: Moment) -> None:
         """Say what a WHEN was taken for, and from where the answer comes where that is not the log."""
@@ -201,12 +206,14 @@ class Output:
 
     def _saved_lines(self, saved: Saved, said: str) -> None:
         screen = self.screen
+        mark = "✓" if saved.changed and not saved.dry_run else "·"
         if screen is None:
             self.rows(saved.tasks, ROW, _claims(saved, screen))
         else:
-            mark = "✓" if saved.changed and not saved.dry_run else "·"
             self.text("".join(screen.saved_line(mark, task) + "\n" for task in saved.tasks))
             self.text("".join(screen.dim(f"  {line}") + "\n" for line in _claims(saved, screen)))
+        for task in saved.deleted or ():
+            self.text(f"deleted {task['id']}" if screen is None else screen.deleted_line(mark, task))
         if said and saved.changed and not saved.tasks:
             self.text(shown(said))
         if screen is not None and saved.commit:
@@ -267,11 +274,17 @@ class Output:
         elif not page.tasks:
             self.notice("no tasks" if not page.total else f"no tasks from there on; {page.total} in all")
 
-    def tasks(self, tasks: Sequence[Task], *, one: bool, at: Moment | None = None) -> None:
+    def tasks(
+        self, tasks: Sequence[Task], *, one: bool, at: Moment | None = None, warnings: Sequence[str] = ()
+    ) -> None:
         """Show whole tasks, with all their fields."""
+        self.warnings(warnings)
         if self.is_json:
             with_etags = [with_etag(task) for task in tasks]
-            self.json({**({"task": with_etags[0]} if one else {"tasks": with_etags}), **past(at)})
+            answer: dict[str, Any] = {**({"task": with_etags[0]} if one else {"tasks": with_etags}), **past(at)}
+            if warnings:
+                answer["warnings"] = [*answer.get("warnings", ()), *warnings]
+            self.json(answer)
         elif (screen := self.screen) is not None:
             self.text("\n".join(screen.task(task) for task in tasks))
         else:

@@ -187,7 +187,13 @@ class Screen:
     def saved_line(self, mark: str, task: Mapping[str, Any]) -> str:
         """What a writer says of a task."""
         glyph, code = STATUS.get(task["status"], ("?", ""))
-        status = f"{glyph} {_words(task['status'])}"
+        return self._line(mark, task, f"{glyph} {_words(task['status'])}", code)
+
+    def deleted_line(self, mark: str, task: Mapping[str, Any]) -> str:
+        """What is said of a task that is gone."""
+        return self._line(mark, task, "deleted", RED)
+
+    def _line(self, mark: str, task: Mapping[str, Any], status: str, code: str) -> str:
         room = self.width - cell_len(task["id"]) - cell_len(status) - 6
         title = cut(shown(task["title"]), max(room, TITLE_LEAST))
         head = f"{self.paint(mark, GREEN if mark == '✓' else DIM)} {self.paint(task['id'], CYAN)}"

@@ -18,8 +18,7 @@ from taskkeep.store.past.history import History
 from taskkeep.store.past.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.reading import Reading
 from taskkeep.store.save import Options, Writer, writing
-from taskkeep.store.setup import merge_driver
-from taskkeep.store.setup.init import BLOCK
+from taskkeep.store.setup.init import BLOCK, merge_driver
 from taskkeep.store.surroundings import now_text
 from taskkeep.store.verify import Findings, Verdict
 

@@ -71,15 +71,18 @@ class Reading:
             return None
         return outline.rows_of(self._root, self._file)
 
-    def tasks(self, ids: Sequence[str]) -> list[Task]:
-        """Tasks by id or alias, archived ones too. Raises TaskNotFound, AmbiguousId."""
+    def tasks(self, ids: Sequence[str]) -> tuple[list[Task], list[str]]:
+        """Tasks by id or alias, archived ones too, and what is to be said of aliases.
+
+        Raises TaskNotFound, AmbiguousId.
+        """
         if self._trusted:
             names = [name.strip().upper() for name in ids]
             found = text.find_tasks(self.data, set(names))
-            if found.keys() >= set(names):
-                return [found[name] for name in names]
+            if found.keys() >= set(names) and not text.has_alias(self.data, names):
+                return [found[name] for name in names], []
         backlog = self.backlog()
-        return [backlog.find(task_id) for task_id in ids]
+        return [backlog.find(task_id) for task_id in ids], backlog.warnings_for(ids)
 
     def page(self, query: Query, *, best: bool, now: str, today: str, actor: str = "") -> Page:
         """The page of `list`, or with *best* of `ready`.

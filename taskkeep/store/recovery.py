@@ -46,7 +46,8 @@ def settle(writer: Writer) -> None:
     path = os.path.join(root.audit, name)
     linked = os.path.exists(path)
     sha = sha_of(root.backlog)
-    committed = linked and writer.is_committed(f"{AUDIT}/{name}")
+    # What `resolve` settles is staged, and its commit is the user's.
+    committed = linked and writer.is_committed(f"{AUDIT}/{name}", staged=first["source"] == "resolve")
     what = f"{first['event_type'].replace('_', ' ')} {first['task_id'] or ''} by {first['actor']}".replace("  ", " ")
     outcome = None
     if linked and committed:

@@ -229,11 +229,12 @@ class Writer:
         """Return the log's state. Raises LogDamaged."""
         return log.load(self.root)
 
-    def is_committed(self, relative: str) -> bool:
+    def is_committed(self, relative: str, *, staged: bool = False) -> bool:
+        """Does HEAD hold a file of this name; with *staged*, the index?"""
         repository = self.repository
         if repository is None:
             return False
-        found = repository.reads([f"HEAD:{repository.prefix}{relative}"])
+        found = repository.reads([f"{'' if staged else 'HEAD'}:{repository.prefix}{relative}"])
         return found[0] is not None
 
     def actor(self) -> str:
@@ -589,13 +590,14 @@ class Writer:
             check_interrupt()
             placement.put()
             try:
+                self._stage()
                 if commit is not None:
                     outcome.commit = commit.publish()
                     self.warnings += [*commit.warnings, *commit.notes]
                     if commit.head.ref is None:
                         self.warnings.append("HEAD is detached: no branch holds this commit")
             except (OSError, TaskkeepError) as error:
-                if isinstance(error, OSError) and is_refusal(error):
+                if isinstance(error, OSError) and is_refusal(error) and not self.is_staged:
                     refused = True
                 else:
                     placement.take_back(error)
@@ -615,6 +617,9 @@ class Writer:
             if refused:
                 self.warnings.append("git could not be written: the change is saved, its commit waits")
         self._tidy(placement, outcome.backlog, keep_journal=bool(commit and commit.warnings))
+
+    def _stage(self) -> None:
+        """Put what was saved into git's index, where its commit is the user's: see Resolver."""
 
     def _refuse_open_merge(self) -> None:
         """Refuse a merge and its like that are under way, with or without a commit of ours."""

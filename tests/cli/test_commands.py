@@ -11,6 +11,15 @@ from .conftest import Cli
 SAVED = ["schema_version", "changed", "tasks", "events", "commit", "pending", "warnings"]
 
 
+def test_init_notes_that_it_set_up_the_merge_driver(empty: Cli) -> None:
+    """It is nothing to be warned of."""
+    empty.git("init", "-q", ".")
+    empty.git("config", "user.name", "Ada")
+    empty.git("config", "user.email", "ada@example.invalid")
+
+    assert empty("init").err.startswith("note: set up git's merge driver in the section 'merge.taskkeep'")
+
+
 def test_add_prints_the_new_id_alone(cli: Cli) -> None:
     result = cli("add", "A title")
     assert result.status == 0

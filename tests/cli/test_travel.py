@@ -156,6 +156,18 @@ def test_diff_without_points_shows_what_no_save_recorded(past: Any) -> None:
     assert "title: First → Edited" in cli("diff").out
 
 
+def test_tasks_that_only_updated_at_tells_apart_are_one_line_at_the_end(past: Any) -> None:
+    """To and fro is no difference that anybody looks for; programs have it as it is."""
+    cli, one, two = past
+    start = events(cli)[0]["event_id"]
+    cli("update", one, "--role", "backend")
+    cli("update", one, "--unset", "role")
+    cli("update", two, "--role", "backend")
+
+    assert cli("diff", start).out == f"~\t{two}\tTwo\n  role: - → backend\nthe same but for updated_at: {one}\n"
+    assert len(cli("diff", start, "--json").json["changed"]) == 2
+
+
 def test_what_a_newer_version_wrote_is_compared_too(past: Any) -> None:
     cli, one, _ = past
     text = (cli.folder / "backlog.json").read_text()

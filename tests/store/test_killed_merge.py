@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import NotFound
+from taskkeep.errors import GitLocked, NotFound
 
-from .test_recovery import Die, every_step
+from .test_recovery import MOST, Die, every_step
 
 
 def conflicting(kit: Any) -> Any:
@@ -47,6 +47,7 @@ def test_a_resolve_that_was_killed_is_gone_on_with_or_given_up(kit: Any, run_and
         copy.project.add("after")
         assert copy.git("status", "--porcelain") == "", step
 
+        other.project.recover()  # whatever lock of git's was ours
         other.git("status")  # which looks anew at files that were only copied
         other.git("merge", "--abort")
         other.git("clean", "-qfd", ".taskkeep/audit")
@@ -55,3 +56,36 @@ def test_a_resolve_that_was_killed_is_gone_on_with_or_given_up(kit: Any, run_and
         assert other.project.verify().ok, step
         shutil.rmtree(other.folder)
     assert steps > 2
+
+
+def test_a_resolve_that_was_killed_with_its_git_leaves_no_lock_to_be_removed_by_hand(
+    kit: Any, run_and_die: Die
+) -> None:
+    """Killed while git writes the index: whatever lock stands there is known as ours."""
+    conflicting(kit)
+    killing = "import os, taskkeep.store.git.staging as staging; staging._update = lambda *_: os.kill(os.getpid(), 9);"
+    assert run_and_die(kit, MOST, f"{killing} project.resolve(choice='theirs')")
+    assert (kit.folder / ".git" / "index.lock").exists()
+
+    kit.project.resolve(choice="theirs")
+
+    kit.git("commit", "-q", "-m", "merge")
+    assert kit.titles() == {"theirs"}
+    kit.project.add("after")
+    kit.assert_sound()
+
+
+def test_a_resolve_that_cannot_stage_leaves_the_merge_as_it_was(kit: Any) -> None:
+    """Another git holds the index: nothing is settled, nothing is changed."""
+    conflicting(kit)
+    files, conflicts = kit.files(), kit.project.conflicts()
+    lock = kit.folder / ".git" / "index.lock"
+    lock.write_text("another's")
+
+    with pytest.raises(GitLocked):
+        kit.project.resolve(choice="theirs", wait=0)
+
+    assert kit.files() == files
+    assert kit.project.conflicts() == conflicts
+    lock.unlink()
+    assert kit.project.resolve(choice="theirs")[1] == []

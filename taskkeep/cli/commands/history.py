@@ -75,10 +75,12 @@ def diff(
 def blame(ctx: typer.Context, task_id: OneId = None, id_: IdOption = None) -> None:
     """Show for each field of a task who set it last, when and why."""
     call = call_of(ctx)
-    task, fields = call.project.blame(one_id([task_id] if task_id else None, id_))
+    task, fields, warnings = call.project.blame(one_id([task_id] if task_id else None, id_))
     if call.output.is_json:
-        call.output.json({"task_id": task["id"], "fields": list(fields), "task": with_etag(task)})
+        said = {"warnings": list(warnings)} if warnings else {}
+        call.output.json({"task_id": task["id"], "fields": list(fields), "task": with_etag(task), **said})
         return
+    call.output.warnings(warnings)
     screen = call.output.screen
     rows = [
         (

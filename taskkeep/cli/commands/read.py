@@ -65,9 +65,5 @@ def show(ctx: typer.Context, ids: Ids = None, id_: IdOption = None) -> None:
     """Show tasks with all their fields."""
     call = call_of(ctx)
     names = needed_ids(ids, id_)
-    tasks = call.project.show(names, at=call.moment)
-    if call.moment is None:
-        for name, task in zip(names, tasks, strict=True):
-            if name.strip().upper() != task["id"]:
-                call.output.notice(f"{name} is an alias of {task['id']}")
-    call.output.tasks(tasks, one=len(names) == 1, at=call.moment)
+    tasks, warnings = call.project.look_up(names, at=call.moment)
+    call.output.tasks(tasks, one=len(names) == 1, at=call.moment, warnings=warnings)

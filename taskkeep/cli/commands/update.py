@@ -104,4 +104,4 @@ def delete(
     if not (call.saving["why"] or "").strip():
         raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
     saved = call.project.delete(names, unlink=unlink, force=force, **call.saving)
-    call.output.saved(saved, said=f"deleted {', '.join(names)}")
+    call.output.saved(saved)

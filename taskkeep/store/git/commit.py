@@ -191,7 +191,7 @@ class Commit:
         env = {"GIT_INDEX_FILE": self._hook_index, "GIT_EDITOR": ":"}
         answer = self.repository.run("read-tree", tree, env=env)
         if answer.status:
-            raise _failure(answer, "git would not make an index for the hooks")
+            raise failure(answer, "git would not make an index for the hooks")
         hooks.run("pre-commit", env=env)
         remove(self._message_file)
         write_new(self._message_file, [self.message.encode()])
@@ -259,7 +259,7 @@ class Commit:
         self._store.sync()
         answer = self.repository.run(*args, "-F", "-", given=self.message.encode(), config=config)
         if answer.status:
-            raise _failure(answer, "git would not make the commit")
+            raise failure(answer, "git would not make the commit")
         name = answer.text
         for folder in (os.path.join(self._store.folder, name[:2]), self._store.folder):
             sync_folder(folder)
@@ -287,7 +287,7 @@ class Commit:
             env={"GIT_INDEX_FILE": self._copy},
         )  # fmt: skip
         if answer.status:
-            raise _failure(answer, "git would not take the index entries")
+            raise failure(answer, "git would not take the index entries")
         sync_file(self._copy)
 
     # -- after the intent ----------------------------------------------------------------
@@ -311,15 +311,15 @@ class Commit:
         files = repository.config.get("extensions.refstorage", "files") == "files"
         ref = self.head.ref
         with contextlib.ExitStack() as held:
-            held.enter_context(self._lock(self._index))
+            held.enter_context(self._locked(self._index))
             if self._current_index() != self._index_id:
                 self._copy_index()
             if files:
-                held.enter_context(self._lock(os.path.join(repository.git_dir, "HEAD")))
+                held.enter_context(self._locked(os.path.join(repository.git_dir, "HEAD")))
                 if ref:
                     path = os.path.join(repository.common, ref)
                     os.makedirs(os.path.dirname(path), exist_ok=True)
-                    held.enter_context(self._lock(path))
+                    held.enter_context(self._locked(path))
             now = read_head(repository)
             if (now.ref, now.commit) != (self.head.ref, self.head.commit):
                 raise HeadMovedError
@@ -377,7 +377,7 @@ class Commit:
             "update-ref", "-m", self._reflog_note(), "HEAD", self.hash or "", self.head.commit or zero
         )
         if answer.status:
-            raise _failure(answer, "git would not move the branch")
+            raise failure(answer, "git would not move the branch")
 
     def _reflog_note(self) -> str:
         kind = "commit" if self.head.commit else "commit (initial)"
@@ -411,27 +411,8 @@ class Commit:
         except FileNotFoundError:
             return None
 
-    @contextlib.contextmanager
-    def _lock(self, path: str) -> Iterator[None]:
-        """Hold git's lock on *path*, known as ours by its content. Raises GitLocked, OSError."""
-        lock = f"{path}.lock"
-        deadline = time.monotonic() + self.wait
-        while True:
-            try:
-                os.link(self._token_file, lock)
-                break
-            except FileExistsError:
-                if time.monotonic() >= deadline:
-                    raise GitLocked(
-                        f"another git holds {os.path.basename(lock)}; waited {self.wait:g} s, nothing was changed",
-                        hint="Let that git finish, or look whether it died.",
-                        file=lock,
-                    ) from None
-                time.sleep(0.01)
-        try:
-            yield
-        finally:
-            remove(lock)
+    def _locked(self, path: str) -> contextlib.AbstractContextManager[None]:
+        return locked(path, self._token_file, self.wait)
 
     def discard(self) -> None:
         """Remove what was prepared beside the repository; objects that nothing names are git's to sweep."""
@@ -439,7 +420,31 @@ class Commit:
             remove(os.path.join(self.repository.git_dir, f"{self.token}.{ending}"))
 
 
-def _failure(answer: Any, what: str) -> Exception:
+@contextlib.contextmanager
+def locked(path: str, token_file: str, wait: float) -> Iterator[None]:
+    """Hold git's lock on *path*, known as ours by its content. Raises GitLocked, OSError."""
+    lock = f"{path}.lock"
+    deadline = time.monotonic() + wait
+    while True:
+        try:
+            os.link(token_file, lock)
+            break
+        except FileExistsError:
+            if time.monotonic() >= deadline:
+                raise GitLocked(
+                    f"another git holds {os.path.basename(lock)}; waited {wait:g} s, nothing was changed",
+                    hint="Let that git finish, or look whether it died.",
+                    file=lock,
+                ) from None
+            time.sleep(0.01)
+    try:
+        yield
+    finally:
+        remove(lock)
+
+
+def failure(answer: Any, what: str) -> Exception:
+    """Return the error that stands for what git would not do."""
     if answer.refused:
         return PermissionError(13, answer.trouble)
     if b"index.lock" in answer.err and b"File exists" in answer.err:

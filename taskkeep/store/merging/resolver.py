@@ -11,9 +11,11 @@ from taskkeep.backlog.events import task_changes
 from taskkeep.backlog.merge import Conflict
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.resolve import resolved
-from taskkeep.errors import BacklogUnreadable, GitLocked, HandEdit, NotFound
+from taskkeep.errors import BacklogUnreadable, HandEdit, NotFound
 from taskkeep.store import backups, log
 from taskkeep.store.files import replace
+from taskkeep.store.git.commit import failure, lock_mark
+from taskkeep.store.git.staging import stage
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.merging.open_merge import EVENT, LEFT_BY_GIT, OpenMerge, open_merge, with_authors
 from taskkeep.store.placement import Placement
@@ -38,6 +40,7 @@ class Resolver(Writer):
     is_staged = True
     state: OpenMerge
     chosen: list[Conflict]
+    settles_all: bool
 
     def _refuse_open_merge(self) -> None:
         """A merge is what it is for."""
@@ -75,6 +78,7 @@ class Resolver(Writer):
         changed = task_changes(before, after, context.now)
         self._judge(before, after, changed, context.whys)
         outcome.changed = bool(picked) or is_new
+        self.settles_all = not left
         if self.options.dry_run:
             return outcome, left
         if outcome.changed:
@@ -99,7 +103,9 @@ class Resolver(Writer):
                 replace(self.root.backlog, pieces, tmp=os.path.join(self.root.tmp, "merged"), mode=self.mode)
                 if archive is not None:
                     replace(self.root.archive, [archive], tmp=os.path.join(self.root.tmp, "merged"), mode=self.mode)
-        self._stage(repository, whole=not left)
+                self._stage()
+        else:
+            self._stage()  # what was settled before, and could not be staged then
         return outcome, left
 
     def _read_open(self, state: OpenMerge) -> tuple[Backlog, bool]:
@@ -166,26 +172,18 @@ class Resolver(Writer):
         to = task if kind == "task_created" else None
         return {"choices": [{"uid": task["uid"], "task_id": task["id"], "field": None, "to": to}]}
 
-    def _stage(self, repository: Repository, *, whole: bool) -> None:
-        """Put our new log files into the index, and with *whole* the two files, which then are merged."""
-        answer = repository.run("ls-files", "-o", "-z", "--", AUDIT)
-        paths = answer.rows
-        if whole:
-            paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
-        if not paths:
-            return
-        # By path, so that the entries hold what the files' status is: else `git merge --abort` takes them
-        # for changed. No filter that the repository names is run for it.
-        answer = repository.run("config", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$")
-        config = [f"{name}=" for name in answer.text.split("\n") if name]
-        config += [f"{name.rpartition('.')[0]}.required=false" for name in answer.text.split("\n") if name]
-        answer = repository.run(
-            "update-index", "--add", "-z", "--stdin",
-            given="".join(f"{path}\0" for path in paths).encode("utf-8", "surrogateescape"),
-            config=[*config, "core.autocrlf=false"],
-        )  # fmt: skip
+    def _stage(self) -> None:
+        """Put our new log files into the index, and with nothing left open the two files, which then are merged."""
+        assert self.repository is not None
+        answer = self.repository.run("ls-files", "-o", "-z", "--", AUDIT)
         if answer.status:
-            raise GitLocked(f"saved, but not staged: {answer.trouble}", hint="Run the same command again.")
+            raise failure(answer, "git would not tell what is new in the log")
+        paths = answer.rows
+        if self.settles_all:
+            paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
+        if paths:
+            mark = lock_mark(self.root, self.token)
+            stage(self.root, self.repository, paths, token=self.token, mark=mark, wait=self.options.wait)
 
 
 def choices_of(

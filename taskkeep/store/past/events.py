@@ -6,15 +6,15 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from taskkeep.backlog.history import last_lines, lines_with, named_uids, touches
-from taskkeep.errors import AmbiguousId, BacklogUnreadable, TaskNotFound, Usage
+from taskkeep.errors import BacklogUnreadable, Usage
 from taskkeep.store.past.history import History, decoded, log_bytes
 from taskkeep.store.reading import Reading
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from taskkeep.backlog.backlog import Backlog
     from taskkeep.backlog.events import Event
-    from taskkeep.backlog.task import Task
     from taskkeep.store.layout import Root
 
 
@@ -60,7 +60,8 @@ def page(root: Root, ids: Sequence[str], wanted: Wanted, *, limit: int, offset: 
         newest = last_lines(data, end)
         found = decoded(newest[: max(len(newest) - offset, 0)])[::-1]
     else:
-        events = _of_tasks(root, data, ids) if ids else decoded(data.split(b"\n")[:-1])
+        events, warnings = _of_tasks(root, data, ids) if ids else (decoded(data.split(b"\n")[:-1]), [])
+        notes += warnings
         chosen = [event for event in reversed(events) if wanted.has(event)]
         total, found = len(chosen), chosen[offset : end or None]
     return LogPage(found, total, notes, end if 0 < end < total else None)
@@ -68,7 +69,7 @@ def page(root: Root, ids: Sequence[str], wanted: Wanted, *, limit: int, offset: 
 
 def events_of(root: Root, ids: Sequence[str]) -> Sequence[Event]:
     """Return the events of tasks by id or alias, deleted ones too, oldest first. Raises LogDamaged, TaskNotFound."""
-    return _of_tasks(root, log_bytes(root)[0], ids)
+    return _of_tasks(root, log_bytes(root)[0], ids)[0]
 
 
 def heads_joined(root: Root, events: Sequence[Event]) -> Mapping[str, Event]:
@@ -79,32 +80,29 @@ def heads_joined(root: Root, events: Sequence[Event]) -> Mapping[str, Event]:
     return {event["hash"]: event for event in found}
 
 
-def _of_tasks(root: Root, data: bytes, ids: Sequence[str]) -> Sequence[Event]:
-    """Only lines that name one of the tasks are decoded."""
+def _of_tasks(root: Root, data: bytes, ids: Sequence[str]) -> tuple[Sequence[Event], Sequence[str]]:
+    """The events of tasks, and which of *ids* are aliases. Only lines that name one of the tasks are decoded."""
     uids: set[str] = set()
+    warnings: list[str] = []
     for name in ids:
         task_id = name.strip().upper()
         needle = b'"%s"' % task_id.encode("utf-8", "replace")
         found = {uid for row in lines_with(data, [needle]) for uid in named_uids(json.loads(row), task_id)}
-        if len(found) > 1 and (task := _bearer(root, task_id)) is not None:
-            found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
-        uids |= found or {_latest(root, name)["uid"]}
+        if len(found) != 1:
+            backlog = _last_known(root)
+            if not found:
+                found = {backlog.find(name)["uid"]}
+            elif (task := backlog.get(task_id)) is not None:
+                found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
+            warnings += backlog.warnings_for([name])
+        uids |= found
     some = [json.loads(row) for row in lines_with(data, [b'"%s"' % uid.encode() for uid in uids])]
-    return [event for event in some if touches(event, uids)]
+    return [event for event in some if touches(event, uids)], warnings
 
 
-def _bearer(root: Root, task_id: str) -> Task | None:
-    """The task that has this id now, not as an alias."""
+def _last_known(root: Root) -> Backlog:
+    """The backlog as it is, or where backlog.json cannot be read as the log has it."""
     try:
-        task = _latest(root, task_id)
-    except (TaskNotFound, AmbiguousId):
-        return None
-    return task if task["id"] == task_id else None
-
-
-def _latest(root: Root, name: str) -> Task:
-    """A task as it is, or where backlog.json cannot be read as the log has it."""
-    try:
-        return Reading(root).backlog().find(name)
+        return Reading(root).backlog()
     except BacklogUnreadable:
-        return History(root).last().backlog().find(name)
+        return History(root).last().backlog()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.backlog import Backlog, alias_words
 from taskkeep.errors import (
     InvalidField,
     NothingToUndo,
@@ -66,6 +66,7 @@ class Restoring:
     def _then(self, backlog: Backlog) -> tuple[Backlog, list[str] | None]:
         """The state of then, or only the tasks asked for with their uids. Raises TaskNotThen."""
         assert self.moment is not None
+        assert self.writer is not None
         if not self.ids:
             return self.moment.backlog(), None
         uids = []
@@ -76,6 +77,8 @@ class Restoring:
                 task, lies = self.moment.place(name)
             except TaskNotThen:
                 task, lies = self._called_otherwise(name, backlog)
+            else:
+                self.writer.warnings += alias_words([name], [task])
             (archived if lies else live)[task["id"]] = task
             uids.append(task["uid"])
         return Backlog.of(live.values(), archived.values()), uids

@@ -70,7 +70,9 @@ def welcome(root: Root, repository: Repository) -> str | None:
     """Set the driver up where the attributes name it and git does not know it; what to say of that."""
     if is_set_up(repository) or not is_wanted(root) or not set_up(repository):
         return None
-    return f"set up git's merge driver in the section '{SECTION}' of .git/config; 'taskkeep uninstall' takes it out"
+    return (
+        f"note: set up git's merge driver in the section '{SECTION}' of .git/config; 'taskkeep uninstall' takes it out"
+    )
 
 
 def trouble(repository: Repository) -> str | None:
