@@ -91,8 +91,8 @@ FAULTS = [
     (
         "the backlog is not read again inside the lock",
         "store/save.py",
-        "            self.bytes, found = read(root.backlog, limit=text.MAX_BYTES)",
-        "            self.bytes, found = globals().setdefault(root.backlog, read(root.backlog, limit=text.MAX_BYTES))",
+        "            self.bytes, found = read(self.root.backlog, limit=text.MAX_BYTES)",
+        "            self.bytes, found = globals().setdefault(self.root.backlog, read(self.root.backlog, limit=text.MAX_BYTES))",
         "store/test_save.py::test_what_waits_becomes_a_commit_of_its_own",
     ),
     (

@@ -315,7 +315,7 @@ def age(kit: Any, days: float, number: int = 0) -> Path:
 
 def test_saves_thin_out_and_compress_old_snapshots_in_passing(kit: Any, monkeypatch: Any) -> None:
     """A few milliseconds at a time; what is compressed still holds what it held."""
-    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(retention, "OFTEN_SAVES", 1)
     ancient, old = age(kit, 40, 0), age(kit, 3, 1)
     data = old.read_bytes()
     assert ancient.exists()
@@ -334,9 +334,9 @@ def test_saves_thin_out_and_compress_old_snapshots_in_passing(kit: Any, monkeypa
 @pytest.mark.parametrize("way", ["", *WAYS, "note"])
 def test_a_large_snapshot_is_compressed_piece_by_piece_over_many_saves(kit: Any, monkeypatch: Any, way: str) -> None:
     """Whatever becomes of the pieces meanwhile, what is put in its place holds what it held."""
-    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
-    monkeypatch.setattr(backups, "BUDGET", 0.0)
-    monkeypatch.setattr(backups, "PIECE", 150)
+    monkeypatch.setattr(retention, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(retention, "BUDGET", 0.0)
+    monkeypatch.setattr(retention, "PIECE", 150)
     old = age(kit, 3, 1)
     data = old.read_bytes()
     packed = old.with_name(old.name + ".gz")
