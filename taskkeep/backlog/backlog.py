@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.backlog.task import FINISHED, Task, shortened
+from taskkeep.backlog.task import FINISHED, STATUSES, Task, shortened
 from taskkeep.errors import AmbiguousId, TaskArchived, TaskNotFound
 
 if TYPE_CHECKING:
@@ -81,11 +81,11 @@ class Backlog:
         return f"{shortened(task_id)} {words} {', '.join(others)}"
 
     def counts(self) -> dict[str, int]:
-        """How many tasks have each status; the archive is not counted."""
-        found: dict[str, int] = {}
+        """How many tasks have each status that there is, in the order of STATUSES; the archive is not counted."""
+        found = dict.fromkeys(STATUSES, 0)
         for task in self.tasks.values():
             found[task["status"]] = found.get(task["status"], 0) + 1
-        return found
+        return {status: count for status, count in found.items() if count}
 
     def blockers(self, task: Mapping[str, Any]) -> list[str]:
         """The ids that *task* still waits for: open tasks, and such as are not there."""

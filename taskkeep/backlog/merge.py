@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.ids import ALPHABET
 from taskkeep.backlog.rules import LINK_FIELDS, circles, links
-from taskkeep.backlog.task import FIELDS, FINISHED, SET_FIELDS, canonical, same
+from taskkeep.backlog.task import FIELDS, FINISHED, SET_FIELDS, canonical, same, same_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -105,13 +105,13 @@ def merge_versions(base: Backlog, ours: Backlog, theirs: Backlog) -> Merged:
         if one is None or other is None:
             task = one or other
             assert task is not None
-            if old is not None and not equal(old, task):  # else it was archived there
+            if old is not None and not same_task(old, task):  # else it was archived there
                 conflicts.append(Conflict(task["id"], uid, None, "delete_edit", old, one, other))
                 if one is None:
                     continue
             away = uid in (o if one is not None else t).archived
         else:
-            task = one if equal(one, other) else _merged(old, one, other, conflicts)
+            task = one if same_task(one, other) else _merged(old, one, other, conflicts)
             away = _is_archived(uid, b, o, t)
         (archived if away else live)[task["id"]] = task
     result = Backlog(dict(sorted(live.items())), dict(sorted(archived.items())))
@@ -131,16 +131,10 @@ def common_state(replay: Replay) -> Backlog:
     for choice in replay.choices():
         if choice.uid in tasks:
             tasks[choice.uid] = {**tasks[choice.uid], choice.field or "updated_at": _OPEN}
-    ordered = sorted(tasks.items(), key=lambda item: str(item[1]["id"]))
-    return Backlog(
-        {task["id"]: task for uid, task in ordered if uid not in away},
-        {task["id"]: task for uid, task in ordered if uid in away},
+    return Backlog.of(
+        (task for uid, task in tasks.items() if uid not in away),
+        (task for uid, task in tasks.items() if uid in away),
     )
-
-
-def equal(one: Task, other: Task) -> bool:
-    """Equal as JSON; only metadata can hold values that Python holds equal and JSON does not."""
-    return one is other or (one == other and ("metadata" not in one or same(one["metadata"], other["metadata"])))
 
 
 # -- which tasks, under which ids, in which file ---------------------------------------------
@@ -151,7 +145,7 @@ def _stays(uid: str, b: _Side, o: _Side, t: _Side) -> bool:
     if uid in o.tasks and uid in t.tasks:
         return True
     old, side = b.tasks.get(uid), o if uid in o.tasks else t
-    return old is None or not equal(old, side.tasks[uid]) or (uid in side.archived and uid not in b.archived)
+    return old is None or not same_task(old, side.tasks[uid]) or (uid in side.archived and uid not in b.archived)
 
 
 def _is_archived(uid: str, b: _Side, o: _Side, t: _Side) -> bool:
@@ -162,7 +156,7 @@ def _is_archived(uid: str, b: _Side, o: _Side, t: _Side) -> bool:
     if uid in b.archived or uid not in b.tasks:
         return False
     beside = t if away[0] else o
-    return equal(beside.tasks[uid], b.tasks[uid])
+    return same_task(beside.tasks[uid], b.tasks[uid])
 
 
 def _final_ids(kept: Iterable[str], b: _Side, o: _Side, t: _Side) -> dict[str, str]:
@@ -233,9 +227,9 @@ def _renumbered(task: Task, moved: Mapping[str, str], *, aliases: bool) -> Task:
 
 def _merged(old: Task | None, one: Task, other: Task, conflicts: list[Conflict]) -> Task:
     """One task of both sides; what both changed differently is reported and stays as in *one*."""
-    if old is not None and equal(old, one):
+    if old is not None and same_task(old, one):
         return other
-    if old is not None and equal(old, other):
+    if old is not None and same_task(old, other):
         return one
     before = old or {}
     found: list[tuple[str, str, Any, Any, Any]] = []
@@ -267,7 +261,7 @@ def _merged(old: Task | None, one: Task, other: Task, conflicts: list[Conflict])
         for field, kind, was, *values in found
     ]
     task = canonical(task)
-    return one if equal(task, one) else task
+    return one if same_task(task, one) else task
 
 
 def merged_set(was: Iterable[str], mine: Iterable[str], yours: Iterable[str]) -> list[str]:

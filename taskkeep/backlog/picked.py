@@ -6,7 +6,8 @@ from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog import text
-from taskkeep.backlog.replay import Replay
+from taskkeep.backlog.history import state_of
+from taskkeep.backlog.replay import Replay, with_past
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,13 +40,4 @@ def was_picked_early(events: Sequence[Event]) -> bool:
 
 
 def _sha_at(by_hash: dict[str, Event], event: Event) -> str:
-    seen, waiting = {event["hash"]}, [event["hash"]]
-    while waiting:
-        for prev in by_hash[waiting.pop()]["prev"]:
-            if prev in by_hash and prev not in seen:
-                seen.add(prev)
-                waiting.append(prev)
-    replay = Replay([one for name, one in by_hash.items() if name in seen])
-    away = replay.archived()
-    tasks = sorted(replay.tasks().items(), key=lambda item: str(item[1]["id"]))
-    return sha256(text.dump(task for uid, task in tasks if uid not in away)).hexdigest()
+    return sha256(text.dump(state_of(Replay(with_past(by_hash, event["hash"]))).tasks.values())).hexdigest()

@@ -52,6 +52,16 @@ def heads(events: Sequence[Event]) -> list[str]:
     return [event["hash"] for event in events if event["hash"] not in followed]
 
 
+def with_past(by_hash: Mapping[str, Event], head: str) -> list[Event]:
+    """Return the event *head* and all that it follows, as far as they are there, in the order of *by_hash*."""
+    seen, waiting = {head}, [head]
+    while waiting:
+        found = [prev for prev in by_hash[waiting.pop()]["prev"] if prev in by_hash and prev not in seen]
+        seen.update(found)
+        waiting += found
+    return [event for name, event in by_hash.items() if name in seen]
+
+
 class Point:
     """An event's place: a number on a chain, and how far it has seen the other chains."""
 
@@ -362,15 +372,7 @@ class Replay:
         """The tasks by uid as each head alone has them."""
         if self._sides is None:
             by_hash = {event["hash"]: event for event in self._events}
-            self._sides = []
-            for head in heads(self._events):
-                seen, waiting = {head}, [head]
-                while waiting:
-                    for prev in by_hash[waiting.pop()]["prev"]:
-                        if prev in by_hash and prev not in seen:
-                            seen.add(prev)
-                            waiting.append(prev)
-                self._sides.append(Replay([event for event in self._events if event["hash"] in seen]).tasks())
+            self._sides = [Replay(with_past(by_hash, head)).tasks() for head in heads(self._events)]
         return self._sides
 
     def bounds(self, uid: str, field: str) -> tuple[set[str], set[str]] | None:

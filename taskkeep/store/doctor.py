@@ -18,7 +18,8 @@ from taskkeep.store.past.history import History
 from taskkeep.store.past.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.reading import Reading
 from taskkeep.store.save import Options, Writer, writing
-from taskkeep.store.setup.init import BLOCK, merge_driver
+from taskkeep.store.setup import merge_driver
+from taskkeep.store.setup.init import BLOCK
 from taskkeep.store.surroundings import now_text
 from taskkeep.store.verify import Findings, Verdict
 
@@ -144,7 +145,7 @@ def _advice(root: Root, checked: dict[str, object]) -> list[str]:
     for name, what in (("damaged", "files that were replaced"), ("edits", "edits that were refused")):
         folder = os.path.join(root.local, name)
         if kept := (os.listdir(folder) if os.path.isdir(folder) else []):
-            said.append(f".taskkeep/local/{name} keeps {len(kept)} {what}, {_size(folder)} bytes: yours to delete")
+            said.append(f".taskkeep/local/{name} keeps {what}: {len(kept)}, {_size(folder)} bytes, yours to delete")
     return said
 
 

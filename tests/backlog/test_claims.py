@@ -8,7 +8,7 @@ import pytest
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import finish_task, new_task
-from taskkeep.backlog.claims import Ledger, best_ready, check_claim, claim_task, read_lease, release_task
+from taskkeep.backlog.claims import Ledger, best_ready, check_claim, claim_task, is_held, read_lease, release_task
 from taskkeep.backlog.query import Query
 from taskkeep.backlog.task import Task
 from taskkeep.errors import ClaimHeld, InvalidField, NothingReady, StaleClaim, TaskFinished
@@ -51,7 +51,7 @@ def test_a_claim_names_worker_and_end_and_sets_the_task_in_progress(backlog: Bac
     ledger = Ledger({})
     found = claimed(backlog, ledger).tasks["T0001"]
     assert (found["claimed_by"], found["claimed_until"]) == ("agent-1", "2026-11-20T12:30:00.000000Z")
-    assert (found["status"], found["started_at"]) == ("in_progress", NOON)
+    assert (found["status"], found["started_at"], found["updated_at"]) == ("in_progress", NOON, NOON)
     assert ledger.given == {found["uid"]: 1}
 
 
@@ -84,8 +84,9 @@ def test_a_claim_whose_lease_ended_is_taken_over_with_a_new_number(backlog: Back
 
 @pytest.mark.parametrize("status", ["done", "cancelled"])
 def test_what_is_finished_is_not_claimed(status: str) -> None:
-    with pytest.raises(TaskFinished):
+    with pytest.raises(TaskFinished) as refused:
         claimed(Backlog.of([task("T0001", status=status)]), Ledger({}))
+    assert refused.value.details == {"task_id": "T0001", "status": status}
 
 
 def test_releasing_takes_the_claim_back_and_the_task_is_to_do(backlog: Backlog) -> None:
@@ -97,9 +98,39 @@ def test_releasing_takes_the_claim_back_and_the_task_is_to_do(backlog: Backlog) 
         release_task(held, "T0001", now=LATER, actor="agent-2", force=True),
         release_task(held, "T0001", now=NEXT_DAY, actor="agent-2"),
     ):
-        assert free.tasks["T0001"]["status"] == "todo"
+        assert (free.tasks["T0001"]["status"], free.tasks["T0001"]["updated_at"] > NOON) == ("todo", True)
         assert not {"claimed_by", "claimed_until"} & free.tasks["T0001"].keys()
     assert release_task(backlog, "T0001", now=LATER, actor="agent-2") is backlog
+
+
+@pytest.mark.parametrize("half", [{"claimed_by": "agent-1"}, {"claimed_until": NEXT_DAY}])
+def test_half_a_claim_holds_nobody_off_and_is_taken_back_as_well(backlog: Backlog, half: dict[str, str]) -> None:
+    """A hand edit can leave one."""
+    held = backlog.replacing({**backlog.tasks["T0001"], **half})
+
+    assert not is_held(held.tasks["T0001"], NOON)
+    assert not half.keys() & release_task(held, "T0001", now=NOON, actor="agent-2").tasks["T0001"].keys()
+
+
+def test_a_claim_ends_at_its_very_moment(backlog: Backlog) -> None:
+    held = claimed(backlog, Ledger({}), now=NOON, lease=600).tasks["T0001"]
+
+    assert is_held(held, "2026-11-20T12:09:59.999999Z")
+    assert not is_held(held, LATER)
+
+
+def test_a_claim_that_came_without_a_number_is_numbered_when_it_is_made_longer(backlog: Backlog) -> None:
+    """What is taken over without one is told without one."""
+    uid, held = backlog.tasks["T0001"]["uid"], claimed(backlog, Ledger({"other": 7}))
+    longer, taken = Ledger({"other": 7}), Ledger({"other": 7})
+
+    claimed(held, longer, now=LATER)
+    claimed(held, taken, now=NEXT_DAY)
+
+    assert (longer.given, taken.given) == ({uid: 1}, {uid: 1})
+    assert (longer.last(uid), longer.last("other"), longer.last("none")) == (1, 7, 0)
+    [(_, said)] = taken.expired
+    assert said.keys() == {"claimed_by", "claimed_until"}
 
 
 def test_finishing_ends_a_claim(backlog: Backlog) -> None:
@@ -114,6 +145,12 @@ def test_a_number_other_than_the_last_is_refused(backlog: Backlog) -> None:
         with pytest.raises(StaleClaim) as refused:
             check_claim(backlog, "T0001", number, Ledger({uid: 2}))
         assert refused.value.details["last"] == 2
+    held = claimed(backlog, Ledger({}))
+    with pytest.raises(StaleClaim) as refused:
+        check_claim(held, "t0001", 1, Ledger({uid: 2}))
+    assert refused.value.details == {
+        "task_id": "T0001", "claim": 1, "last": 2, "claimed_by": "agent-1", "claimed_until": "2026-11-20T12:30:00.000000Z"
+    }  # fmt: skip
 
 
 def test_the_best_ready_task_is_claimed_and_without_one_it_says_why() -> None:
@@ -123,10 +160,35 @@ def test_the_best_ready_task_is_claimed_and_without_one_it_says_why() -> None:
     backlog = claimed(claimed(backlog, Ledger({}), task_id="T0002"), Ledger({}), task_id="T0001")
     with pytest.raises(NothingReady) as nothing:
         best_ready(backlog, Query(), **who)
-    assert (nothing.value.details["claimed"], nothing.value.details["waiting"]) == (2, 1)
+    assert nothing.value.details == {
+        "open": 3, "claimed": 2, "waiting": 1, "ready": 0, "next_end": "2026-11-20T12:30:00.000000Z"
+    }  # fmt: skip
+    with pytest.raises(NothingReady) as nothing:
+        best_ready(Backlog.of([task("T0001"), task("T0002", depends_on=["T0001"])]), Query(labels=("x",)), **who)
+    assert nothing.value.details == {"open": 2, "claimed": 0, "waiting": 1, "ready": 1, "next_end": None}
+
+
+def test_the_best_ready_task_is_that_of_the_query() -> None:
+    """Whose and how late it asks for; the page is of no matter."""
+    backlog = Backlog.of([
+        task("T0001"), task("T0002", assignee="agent-1"), task("T0003", due="2026-11-20", assignee="agent-1")
+    ])  # fmt: skip
+
+    def best(query: Query, actor: str = "agent-1", today: str = "2026-11-21") -> str:
+        return best_ready(backlog, query, now=NOON, actor=actor, today=today)
+
+    assert (best(Query()), best(Query(offset=2, limit=5))) == ("T0001", "T0001")
+    assert (best(Query(mine=True)), best(Query(mine=True, overdue=True))) == ("T0002", "T0003")
+    with pytest.raises(NothingReady):
+        best(Query(overdue=True), today="2026-11-20")
+
+
+def test_a_lease_is_a_time() -> None:
+    assert read_lease("1h30s") == 3630
 
 
 @pytest.mark.parametrize("text", ["0s", "", "soon", "30"])
 def test_a_lease_is_a_time_longer_than_nothing(text: str) -> None:
-    with pytest.raises(InvalidField):
+    with pytest.raises(InvalidField) as refused:
         read_lease(text)
+    assert refused.value.details["field"] == "lease"

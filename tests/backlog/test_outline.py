@@ -82,6 +82,24 @@ def test_the_page_is_that_of_all_tasks_decoded(given_tasks: list[Task], query: Q
     assert page._replace(tasks=[full[task["id"]] for task in page.tasks]) == expected
 
 
+def test_a_row_gives_back_the_fields_that_choose_a_page() -> None:
+    """And no other; a claim's holder may be called anything."""
+    task = canonical({
+        "id": "T0001", "uid": "0" * 32, "title": "t", "status": "in_progress", "priority": "low", "type": "bug",
+        "labels": ["l"], "due": "2026-12-31", "depends_on": ["T0003", "T0002"], "created_at": NOW, "created_by": "ada",
+        "updated_at": NOW, "claimed_by": 'a\t"b"', "claimed_until": NOW,
+    })  # fmt: skip
+    bare = {
+        name: value for name, value in task.items() if name not in ("due", "depends_on", "claimed_by", "claimed_until")
+    }
+    few = ("id", "status", "priority", "type", "due")
+    more = (*few, "created_at", "depends_on", "claimed_by", "claimed_until")
+
+    for one in (task, bare):
+        assert stubs([row(one)]) == {"T0001": {name: one[name] for name in few if name in one}}
+        assert ready_stubs([row(one)]) == {"T0001": {name: one[name] for name in more if name in one}}
+
+
 @given(tasks(), tasks())
 def test_changed_rows_are_those_of_the_changed_tasks(before: list[Task], after: list[Task]) -> None:
     """Whatever was added, changed and taken out."""

@@ -79,6 +79,19 @@ def test_a_change_that_follows_what_the_log_lacks_was_picked() -> None:
     assert not was_picked_early(saved(root, one, ["f" * 64], 2))
 
 
+def test_a_change_picked_after_branches_met_is_told_too() -> None:
+    """Though the log begins with what it lacks."""
+    root, one, other = states()
+    first = saved(Backlog({}), root, ["f" * 64], 1)
+    heads = [first[-1]["hash"]]
+    left, right = saved(root, one, heads, 2), saved(root, other, heads, 3)
+    met = merge(root, one, other)[0]
+    joined = [*first, *left, *right, *saved(met, met, [left[-1]["hash"], right[-1]["hash"]], 4)]
+
+    assert not was_picked_early(joined)
+    assert was_picked_early([*joined, *saved(one, met.without("T0002"), [joined[-1]["hash"]], 5)])
+
+
 @pytest.mark.parametrize("lost", ["a", "b"])
 def test_a_joining_that_left_another_file_than_its_past_gives_came_too_early(lost: str) -> None:
     root, one, other = states()

@@ -72,6 +72,15 @@ def test_what_only_looks_like_one_passes(text: str) -> None:
     assert secrets.redacted(text) == text
 
 
+def test_a_secret_beside_what_is_no_text_is_found_all_the_same() -> None:
+    """A hand edit can hold half a character, which no encoding has."""
+    key = HITS["a private key"].replace("KEY-----\n", "KEY-----\nComment: \ud800\n")
+
+    [found] = secrets.find(key)
+
+    assert found.kind == "a private key"
+
+
 def test_a_change_answers_only_for_what_it_brings() -> None:
     """What a task held before stays allowed to be there, in whatever field."""
     token = HITS["a GitHub token"]

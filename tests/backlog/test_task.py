@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,13 +15,16 @@ from taskkeep.backlog.task import (
     FIELDS,
     PROGRAM_FIELDS,
     REQUIRED,
+    SET_FIELDS,
     canonical,
     check_text,
     etag,
     kind_of,
     read_choice,
     same,
+    same_task,
 )
+from taskkeep.backlog.text import dump
 from taskkeep.errors import InvalidField
 
 NOW = "2026-11-20T12:00:00.000000Z"
@@ -55,6 +60,57 @@ def test_the_canonical_form_has_fields_in_order_sets_sorted_and_nothing_empty() 
     assert [list(item) for item in result["acceptance_criteria"]] == [["text", "done"], ["text", "done"]]
     assert not {"notes", "description", "parent"} & result.keys()
     assert same(canonical(result), result)
+
+
+RICH: dict[str, Any] = {
+    **TASK,
+    "description": "text",
+    "labels": ["b", "a"],
+    "depends_on": ["T0003", "T0002"],
+    "external_refs": ["y", "x"],
+    "aliases": ["T0009", "T0008"],
+    "acceptance_criteria": [{"text": "b", "done": True}, {"text": "a", "done": False}],
+    "notes": [{"at": NOW, "by": "b", "text": "2"}, {"at": NOW, "by": "a", "text": "1"}],
+    "metadata": {"b": [{"z": 1, "y": None}], "a": {"d": 1.0, "c": True}},
+    "future": {"b": 1, "a": [{"d": 1, "c": 2}]},
+}
+
+
+def stirred(value: Any, random: Random, *, fields: bool = False) -> Any:
+    """The same content with its keys, and the entries of its sets, in another order."""
+    if isinstance(value, dict):
+        keys = random.sample(list(value), len(value))
+        return {
+            key: stirred(value[key], random)
+            if not (fields and key in SET_FIELDS)
+            else random.sample(value[key], len(value[key]))
+            for key in keys
+        }
+    return [stirred(item, random) for item in value] if isinstance(value, list) else value
+
+
+@given(st.randoms(use_true_random=False))
+def test_equal_content_means_equal_bytes(random: Random) -> None:
+    """In whatever order keys and sets came; the order of criteria and notes is content."""
+    given_task = stirred(RICH, random, fields=True)
+    turned = {**RICH, "notes": RICH["notes"][::-1]}
+
+    assert dump([canonical(given_task)]) == dump([canonical(RICH)])
+    assert list(canonical(given_task)) == [field for field in (*FIELDS, "future") if field in RICH]
+    assert canonical(given_task)["notes"] == RICH["notes"]
+    assert dump([canonical(turned)]) != dump([canonical(RICH)])
+
+
+def test_two_tasks_are_the_same_where_their_texts_are() -> None:
+    """1 and true are two values of metadata, though Python holds them equal."""
+    one, true = {**TASK, "metadata": {"k": 1}}, {**TASK, "metadata": {"k": True}}
+
+    assert same_task(one, one)
+    assert same_task(one, {**TASK, "metadata": {"k": 1}})
+    assert same_task(TASK, dict(TASK))
+    assert not same_task(one, true)
+    assert not same_task(one, TASK)
+    assert not same_task(TASK, {**TASK, "title": "Two"})
 
 
 def test_a_field_of_a_newer_version_is_kept() -> None:

@@ -36,6 +36,23 @@ def test_a_date_is_one_that_the_calendar_has(text: str) -> None:
     assert times.is_date(text) == real
 
 
+@pytest.mark.parametrize("year", [0, 1, 4, 5, 100, 400, 404, 1900, 1999, 2000, 2023, 2024, 2026, 2100, 9999])
+def test_the_days_of_a_year_are_those_of_the_calendar(year: int) -> None:
+    """Leap years too, and no day more."""
+
+    def exists(month: int, day: int) -> bool:
+        try:
+            return bool(datetime(year, month, day))
+        except ValueError:
+            return False
+
+    days = [(month, day) for month in range(14) for day in range(33)]
+
+    assert [pair for pair in days if times.is_date(f"{year:04d}-{pair[0]:02d}-{pair[1]:02d}")] == [
+        pair for pair in days if exists(*pair)
+    ]
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -110,8 +127,8 @@ def test_durations() -> None:
 
 def test_later_stays_within_the_calendar() -> None:
     assert times.later(NOW, 60) == "2026-11-20T12:01:00.000000Z"
-    assert times.is_time(times.later(NOW, 10**15))
-    assert times.is_time(times.later(NOW, -(10**15)))
+    assert times.later(NOW, 10**15) == "9999-12-31T23:59:59.999999Z"
+    assert times.later(NOW, -(10**15)) == "0001-01-01T00:00:00.000000Z"
 
 
 @pytest.mark.parametrize(

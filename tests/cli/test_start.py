@@ -57,8 +57,7 @@ def test_the_version_needs_no_parser(tmp_path: Path) -> None:
 
 
 def test_completion_of_commands_imports_none_of_them(tmp_path: Path) -> None:
-    env = {"_TASKKEEP_COMPLETE": "complete_bash", "COMP_WORDS": "taskkeep ", "COMP_CWORD": "1"}
-    modules = loaded([], tmp_path, **env)
+    modules = loaded([""], tmp_path, _TASKKEEP_COMPLETE="bash")
     assert not modules & {*SLOW, "taskkeep.project"}
     assert not {name for name in modules if name.startswith("taskkeep.cli.commands")}
 

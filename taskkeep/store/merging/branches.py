@@ -14,7 +14,8 @@ from taskkeep.store.git.commit import read_head, refuse_obstacles, trusted_signe
 from taskkeep.store.git.revision import commit_of_or_none
 from taskkeep.store.layout import ARCHIVE, BACKLOG
 from taskkeep.store.merging import driver
-from taskkeep.store.setup.init import LINES, merge_driver
+from taskkeep.store.setup import merge_driver
+from taskkeep.store.setup.init import LINES
 from taskkeep.store.validate import tasks_by_id
 
 if TYPE_CHECKING:
