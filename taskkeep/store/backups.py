@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -54,30 +55,16 @@ def names(root: Root) -> list[str]:
 def found(root: Root) -> list[Snapshot]:
     """The snapshots, oldest first. Raises OSError."""
     result = []
-    try:
-        entries = os.scandir(root.backups)
-    except FileNotFoundError:
-        return []
-    with entries:
-        for entry in entries:
-            if (match := _snapshot_name().fullmatch(entry.name)) is None:
-                continue
-            try:
-                size = entry.stat(follow_symlinks=False).st_size
-            except FileNotFoundError:
-                continue
-            result.append(Snapshot(entry.name, _time(match), size))
-    return sorted(result)
+    for name in names(root):
+        with contextlib.suppress(FileNotFoundError):  # pruned meanwhile
+            result.append(Snapshot(name, time_of(name), os.lstat(os.path.join(root.backups, name)).st_size))
+    return result
 
 
 def time_of(name: str) -> str:
     """The time in a snapshot's name, in taskkeep's own form."""
     match = _snapshot_name().fullmatch(name)
     assert match is not None
-    return _time(match)
-
-
-def _time(match: re.Match[str]) -> str:
     year, month, day, hour, minute, second, fraction, _ = match.groups()
     return f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction}Z"
 

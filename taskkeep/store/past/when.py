@@ -316,7 +316,7 @@ def snapshot_moment(root: Root, name: str, history: Callable[[], History]) -> Mo
     def state() -> Backlog:
         try:
             live = tasks_of(data, name)
-        except InvalidField as error:
+        except BacklogUnreadable as error:
             raise BackupDamaged(f"the backup {name} is damaged: {error.message}", backup=name) from None
         archived = _archive_now(root) if outline is None or number is None else outline.state(number).archived
         return Backlog(live, {task_id: task for task_id, task in archived.items() if task_id not in live})
