@@ -508,5 +508,8 @@ def clear_leftovers(repository: Repository, root: Root, token: str) -> list[str]
 
 
 def unmerged(repository: Repository, paths: Sequence[str]) -> bool:
-    """Does the index hold one of our paths unmerged?"""
-    return bool(repository.run("ls-files", "-u", "--full-name", "--", *paths).out)
+    """Does the index hold one of our paths unmerged? Raises what git's refusal stands for."""
+    answer = repository.run("ls-files", "-u", "--full-name", "--", *paths)
+    if answer.status:
+        raise failure(answer, "git cannot read its index")
+    return bool(answer.out)
