@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from typing import Any
 
 import pytest
 
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import GitLocked, NotFound
+from taskkeep.errors import DiskFault, GitLocked, NotFound
 
 from .test_recovery import MOST, Die, every_step
 
@@ -89,3 +91,38 @@ def test_a_resolve_that_cannot_stage_leaves_the_merge_as_it_was(kit: Any) -> Non
     assert kit.project.conflicts() == conflicts
     lock.unlink()
     assert kit.project.resolve(choice="theirs")[1] == []
+
+
+@pytest.mark.parametrize("name", ["fsync", "replace", "link"])
+def test_a_disk_that_fails_at_any_call_of_a_resolve_leaves_the_merge_as_it_was(
+    kit: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Files, conflicts and index, until a fault comes too late to hinder it."""
+    conflicting(kit)
+    before = kit.files(), kit.project.conflicts(), kit.git("ls-files", "-s")
+    real = getattr(os, name)
+    for number in range(1, MOST):
+        left = [number]
+
+        def fail(*args: Any, left: list[int] = left, **more: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return real(*args, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, fail)
+            try:
+                kit.project.resolve(choice="theirs")
+            except DiskFault:
+                failed = True
+            else:
+                failed = False
+        if not failed:
+            break
+        assert (kit.files(), kit.project.conflicts(), kit.git("ls-files", "-s")) == before, number
+    assert number > 1
+    assert kit.project.conflicts() == []
+    kit.git("commit", "-q", "-m", "merge")
+    kit.project.add("after")
+    kit.assert_sound()
