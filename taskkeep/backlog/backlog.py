@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog.task import FINISHED, STATUSES, Task, shortened
-from taskkeep.errors import AmbiguousId, TaskArchived, TaskNotFound
+from taskkeep.errors import AmbiguousId, BacklogUnreadable, TaskArchived, TaskNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ class Backlog:
 
     @classmethod
     def of(cls, tasks: Iterable[Task], archived: Iterable[Task] = ()) -> Backlog:
-        """A backlog of tasks in any order; their ids must differ."""
+        """A backlog of tasks in any order. Raises BacklogUnreadable where two have one id."""
         return cls(_by_id(tasks), _by_id(archived))
 
     def __contains__(self, task_id: object) -> bool:
@@ -182,4 +182,9 @@ def alias_words(texts: Iterable[str], tasks: Iterable[Task]) -> list[str]:
 
 
 def _by_id(tasks: Iterable[Task]) -> dict[str, Task]:
-    return dict(sorted((task["id"], task) for task in tasks))
+    found: dict[str, Task] = {}
+    for task in sorted(tasks, key=lambda task: str(task["id"])):
+        if task["id"] in found:
+            raise BacklogUnreadable("duplicate_id", f"two tasks have the id {task['id']}", task_id=task["id"])
+        found[task["id"]] = task
+    return found

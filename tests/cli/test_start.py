@@ -33,7 +33,8 @@ def loaded(args: list[str], folder: Path, **env: str) -> set[str]:
     done = subprocess.run(
         [sys.executable, "-c", code, *args],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), **env},
+        # Without the measuring of coverage, which would load modules of its own.
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "COVERAGE_PROCESS_CONFIG": "", **env},
         capture_output=True,
         text=True,
         check=True,

@@ -11,6 +11,7 @@ import pytest
 
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import DiskFault, GitLocked, NotFound
+from taskkeep.store.git import Answer, Repository
 
 from .test_recovery import MOST, Die, every_step
 
@@ -125,4 +126,22 @@ def test_a_disk_that_fails_at_any_call_of_a_resolve_leaves_the_merge_as_it_was(
     assert kit.project.conflicts() == []
     kit.git("commit", "-q", "-m", "merge")
     kit.project.add("after")
+    kit.assert_sound()
+
+
+def test_a_folder_of_the_log_that_git_cannot_open_once_leaves_no_event_out_of_the_merge(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git then lists its new files as none, and ends well."""
+    conflicting(kit)
+    real = Repository.run
+
+    def blind(self: Repository, *args: str, **more: Any) -> Answer:
+        return Answer(0, b"", b"warning: could not open directory") if "-o" in args else real(self, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Repository, "run", blind)
+        kit.project.resolve(choice="theirs")
+
+    kit.git("commit", "-q", "-m", "merge")
     kit.assert_sound()
