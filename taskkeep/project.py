@@ -814,7 +814,7 @@ class Project:
         from taskkeep.store.config import load_config
 
         asked = load_config(self.root)["archive.older_than"] if older_than is None else older_than
-        age = seconds_of(asked, field="older_than")
+        age = seconds_of(asked, field="older-than")
         outcome = self._save(
             "archive", age, lambda b, c: archive_tasks(b, older_than=age, now=c.now), options, source="archive"
         )
