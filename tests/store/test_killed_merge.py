@@ -11,7 +11,7 @@ import pytest
 
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import DiskFault, GitLocked, NotFound
-from taskkeep.store.git import Answer, Repository
+from taskkeep.store.git.repository import Answer, Repository
 
 from .test_recovery import MOST, Die, every_step
 
