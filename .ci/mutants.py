@@ -53,7 +53,7 @@ def copied(folder: Path, modules: list[str], tests: list[str]) -> Path:
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
     pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
     (folder / "pyproject.toml").write_text(
-        f"{pyproject}\n[tool.mutmut]\n{lines}timeout_constant = 2.0\ntimeout_multiplier = 4.0\n", "utf-8"
+        f"{pyproject}\n[tool.mutmut]\n{lines}timeout_constant = 5.0\ntimeout_multiplier = 8.0\n", "utf-8"
     )
     for path in (folder / "tests").rglob("*.py"):
         text = path.read_text("utf-8")
@@ -64,11 +64,11 @@ def copied(folder: Path, modules: list[str], tests: list[str]) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str) -> str:
+def run(folder: Path, *arguments: str, fails: bool = False) -> str:
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, text=True, capture_output=True,
     )  # fmt: skip
-    if done.returncode:
+    if done.returncode and not fails:
         raise SystemExit(f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}")
     return done.stdout
 
@@ -98,7 +98,9 @@ def met(folder: Path, module: str, jobs: str, sample: int = 0) -> dict[str, int 
     if not sample:
         run(folder, "-m", "mutmut", "run", "--max-children", jobs)
         return verdicts(folder, module)
-    run(folder, "-m", "mutmut", "run", "--max-children", jobs, "no.such.mutant*")
+    run(
+        folder, "-m", "mutmut", "run", "--max-children", jobs, "none", fails=True
+    )  # makes the mutants, and says that none has this name
     names = sorted(verdicts(folder, module))
     names = random.Random(7).sample(names, min(sample, len(names)))  # noqa: S311
     run(folder, "-m", "mutmut", "run", "--max-children", jobs, *names)
