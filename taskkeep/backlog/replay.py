@@ -349,7 +349,9 @@ class Replay:
                 found.append(Choice(uid, task_id, None, [self._task(history), None]))
             elif self._was_archived_beside(history):
                 found.append(Choice(uid, task_id, None, [self._task(history), None], by_rule=True))
-            fields = history.fields if len(history.base) == 1 else {*history.fields, *history.base[0].value}
+            fields: Iterable[str] = history.fields
+            if len(history.base) > 1:  # made again on several sides
+                fields = dict.fromkeys((*fields, *(field for write in history.base for field in write.value)))
             for field in fields:
                 if field == "metadata" or field in SET_FIELDS or field in SEQUENCE_FIELDS:
                     continue  # these join by item and by key

@@ -10,6 +10,7 @@ from branches import Branch, by_uid
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import merge
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
+from taskkeep.backlog.task import canonical
 
 ADD = [("add", "T0001", "one"), ("add", "T0002", "two"), ("add", "T0003", "three")]
 OTHER_TIME = "2030-01-01T00:00:00.000000Z"
@@ -187,16 +188,18 @@ def test_a_link_is_left_out_only_where_it_would_lead_nowhere_or_round(field: str
         return file.replacing({name: value for name, value in file.tasks[task_id].items() if name != field})
 
     nowhere = Meeting([ADD], [[("delete", "T0002", None)]], [link("T0001", "T0002")])
-    assert nowhere.judged()[1] == []
-    assert field in nowhere.judged()[0]
+    assert nowhere.judged() == ({field: None}, [])
     around = Meeting([ADD], [link("T0001", "T0002"), link("T0002", "T0003")], [link("T0003", "T0001")])
     assert field not in around.file.tasks["T0003"]
-    assert around.judged()[1] == []
-    assert field in around.judged()[0]
-    sound = Meeting([ADD], [link("T0001", "T0002")], [update(title="b")])
+    assert around.judged() == ({field: None}, [])
+    sound = Meeting([ADD, link("T0002", "T0003")], [link("T0001", "T0002")], [update(title="b")])
     assert sound.judged() == ({}, [])
     assert sound.judged(without(sound.file, "T0001"))[1] == [f"T0001: {field}"]
-    assert sound.judged(**{field: ["T0003"] if field == "depends_on" else "T0003"})[1] == [f"T0001: {field}"]
+    for other in ("T0003", "T0099"):
+        assert sound.judged(**{field: [other] if field == "depends_on" else other})[1] == [f"T0001: {field}"]
+    astray = {**sound.file.tasks["T0002"], field: ["T0099"] if field == "depends_on" else "T0099"}
+    wrong = sound.judged(without(sound.file, "T0001").replacing(astray))[1]
+    assert wrong == [f"T0001: {field}", f"T0002: {field}"]
 
 
 def test_a_parent_that_both_set_is_a_choice_and_follows_a_new_id() -> None:
@@ -204,11 +207,26 @@ def test_a_parent_that_both_set_is_a_choice_and_follows_a_new_id() -> None:
 
     assert meeting.judged(parent="T0003") == ({"parent": "T0003"}, [])
     assert meeting.judged(parent=None)[1] == ["T0001: parent"]
+    both = Meeting(
+        [ADD],
+        [[("add", "T0005", "elder")], update(parent="T0002")],
+        [[("add", "T0005", "younger")], update(parent="T0005")],
+    )
+    [younger] = [task["id"] for task in both.file.tasks.values() if task["title"] == "younger"]
+    assert both.judged(parent=younger)[0]["parent"] == younger
     child = [[("add", "T0005", "younger")], update(parent="T0005")]
     renamed = Meeting([ADD], [[("add", "T0005", "elder")]], child)
     assert renamed.file.tasks["T0001"]["parent"] != "T0005"
     assert renamed.judged()[1] == []
     assert renamed.judged()[0]["parent"] == "rule"
+
+
+def test_a_parent_that_went_on_the_other_side_falls_back_to_that_of_a_side_or_to_none() -> None:
+    meeting = Meeting([ADD, update(parent="T0003")], [[("delete", "T0002", None)]], [update(parent="T0002")])
+
+    assert meeting.judged() == ({"parent": "T0003"}, [])
+    assert meeting.judged(parent=None) == ({"parent": None}, [])
+    assert meeting.judged(parent="T0099")[1] == ["T0001: parent"]
 
 
 def test_a_link_that_would_close_a_circle_by_any_way_may_be_left_out() -> None:
@@ -356,6 +374,63 @@ def test_a_task_made_again_starts_anew_but_for_what_its_maker_had_not_seen() -> 
     assert (must, may) == ({"ci"}, {"ci", "api"})
     assert replay.keys(task["uid"])["x"] in ([[1], [2]], [[2], [1]])
     assert replay.keys(task["uid"]).get("y", [[]]) == [[]]
+
+
+def test_a_task_made_again_on_both_sides_is_open_where_the_two_differ() -> None:
+    """Field by field, item by item and key by key; what only one of them has is open too."""
+    root = Branch().do([ADD[0]])
+    uid = root.backlog.tasks["T0001"]["uid"]
+    task = root.backlog.tasks["T0001"]
+    root.do([("delete", "T0001", None)])
+    one, other = root.fork(), root.fork()
+    mine = {**task, "title": "a", "labels": ["ci", "ui"], "metadata": {"x": 1, "y": 1}}
+    yours = {**task, "title": "b", "role": "r", "labels": ["ci"], "metadata": {"x": 1}}
+    for number, (branch, made) in enumerate(((one, mine), (other, yours))):
+        branch.save(branch.backlog.replacing(canonical(made)), task["updated_at"], 10**6 + number)
+
+    replay = Replay(causal_order([*one.events, *other.events]))
+
+    choices = {choice.field: choice.values for choice in replay.choices()}
+    assert choices == {"title": ["a", "b"], "role": [None, "r"]} or choices == {
+        "title": ["b", "a"],
+        "role": ["r", None],
+    }
+    assert replay.bounds(uid, "labels") == ({"ci"}, {"ci", "ui"})
+    assert replay.keys(uid) in ({"x": [[1], [1]], "y": [[1], []]}, {"x": [[1], [1]], "y": [[], [1]]})
+    both = {**by_uid(other.backlog)[uid], "labels": ["ci", "ui"]}
+    settled, wrong = reconcile(replay, {"T0001": both}, {})
+    assert wrong == []
+    assert {(one["field"], bool(one.get("joined"))) for one in settled} == {
+        ("title", False), ("role", False), ("labels", True), ("metadata", False)
+    }  # fmt: skip
+
+
+def test_a_task_made_in_the_archive_lies_there() -> None:
+    root = Branch().do(ADD)
+    made = {**root.backlog.tasks["T0001"], "id": "T0009", "uid": "9" * 32}
+    root.save(Backlog(root.backlog.tasks, {"T0009": made}), OTHER_TIME, 10**6)
+
+    assert root.replayed() == (by_uid(root.backlog), {"9" * 32})
+
+
+def test_who_joined_two_that_had_joined_a_third_has_seen_as_far_as_the_farther_of_them() -> None:
+    """Whichever of the two is its own: nothing that the third did by then is open against what follows."""
+    root = Branch().do(ADD)
+    third = root.fork().do(update(title="x"))
+    near, far = (root.fork().do([("update", "T0002", {"title": name})]) for name in "ab")
+    near.join(third, merge(root.backlog, near.backlog, third.backlog)[0])
+    third.do(update(title="y"))
+    far.do([("update", "T0003", {"title": "c"})])
+    far.join(third, merge(root.backlog, far.backlog, third.backlog)[0])
+    for one, other in ((near, far), (far, near)):
+        both = one.fork()
+        both.join(other, far.backlog)
+        both.do(update(title="z"))
+
+        replay = Replay(causal_order([*both.events, *third.events]))
+
+        assert [choice.field for choice in replay.choices()] == []
+        assert replay.tasks() == by_uid(both.backlog)
 
 
 def test_the_order_of_events_is_that_of_their_making_whatever_their_clocks_said() -> None:
