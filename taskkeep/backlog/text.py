@@ -269,9 +269,7 @@ def parse_written(data: bytes) -> list[Task] | None:
     Quick, since nobody has to look for keys given twice: dump would have written them once.
     """
     try:
-        value = json.loads(
-            data.decode(), parse_constant=_constant, parse_float=parse_float, parse_int=_int_reader(data)
-        )
+        value = json.loads(data.decode(), parse_constant=_constant, parse_int=_int_reader(data))
         tasks = tasks_of(value, "it")
         return tasks if dump(tasks) == data else None
     except (BacklogUnreadable, ValueError, KeyError, TypeError, RecursionError):
