@@ -358,6 +358,16 @@ class Project:
             return default_actor(None)
         return default_actor(repository_of(self.root.path))
 
+    def refs(self) -> Sequence[str]:
+        """Return the branches and tags of the repository by their short names, none outside of git."""
+        from taskkeep.store.git import repository_of
+
+        repository = repository_of(self.root.path)
+        if repository is None:
+            return []
+        answer = repository.run("for-each-ref", "--format=%(refname:short)", "--count=2000")
+        return answer.out.decode("utf-8", "replace").splitlines()
+
     def show(self, ids: Sequence[str], *, at: Moment | None = None) -> Sequence[Task]:
         """Return tasks by id or alias, archived ones too. Raises TaskNotFound, TaskNotThen, AmbiguousId."""
         return self.look_up(ids, at=at).tasks
@@ -922,7 +932,7 @@ class Project:
         from taskkeep.store.config import load_config
 
         asked = load_config(self.root)["archive.older_than"] if older_than is None else older_than
-        age = seconds_of(asked, field="older_than")
+        age = seconds_of(asked, field="older-than")
         outcome = self._save(
             "archive", age, lambda b, c: archive_tasks(b, older_than=age, now=c.now), options, source="archive"
         )

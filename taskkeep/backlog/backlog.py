@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.backlog.task import FINISHED, Task, shortened
-from taskkeep.errors import AmbiguousId, TaskArchived, TaskNotFound
+from taskkeep.backlog.task import FINISHED, STATUSES, Task, shortened
+from taskkeep.errors import AmbiguousId, BacklogUnreadable, TaskArchived, TaskNotFound
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -29,7 +29,7 @@ class Backlog:
 
     @classmethod
     def of(cls, tasks: Iterable[Task], archived: Iterable[Task] = ()) -> Backlog:
-        """A backlog of tasks in any order; their ids must differ."""
+        """A backlog of tasks in any order. Raises BacklogUnreadable where two have one id."""
         return cls(_by_id(tasks), _by_id(archived))
 
     def __contains__(self, task_id: object) -> bool:
@@ -81,11 +81,11 @@ class Backlog:
         return f"{shortened(task_id)} {words} {', '.join(others)}"
 
     def counts(self) -> dict[str, int]:
-        """How many tasks have each status; the archive is not counted."""
-        found: dict[str, int] = {}
+        """How many tasks have each status that there is, in the order of STATUSES; the archive is not counted."""
+        found = dict.fromkeys(STATUSES, 0)
         for task in self.tasks.values():
             found[task["status"]] = found.get(task["status"], 0) + 1
-        return found
+        return {status: count for status, count in found.items() if count}
 
     def blockers(self, task: Mapping[str, Any]) -> list[str]:
         """The ids that *task* still waits for: open tasks, and such as are not there."""
@@ -182,4 +182,9 @@ def alias_words(texts: Iterable[str], tasks: Iterable[Task]) -> list[str]:
 
 
 def _by_id(tasks: Iterable[Task]) -> dict[str, Task]:
-    return dict(sorted((task["id"], task) for task in tasks))
+    found: dict[str, Task] = {}
+    for task in sorted(tasks, key=lambda task: str(task["id"])):
+        if task["id"] in found:
+            raise BacklogUnreadable("duplicate_id", f"two tasks have the id {task['id']}", task_id=task["id"])
+        found[task["id"]] = task
+    return found

@@ -177,7 +177,9 @@ def _change(field: str, change: Any, most: int | None) -> Iterator[str]:
 
 
 def _entry(entry: Any) -> Any:
-    return entry["text"] if isinstance(entry, dict) and isinstance(entry.get("text"), str) else entry
+    if not isinstance(entry, dict) or not isinstance(entry.get("text"), str):
+        return entry
+    return f"[{'x' if entry['done'] else ' '}] {entry['text']}" if "done" in entry else entry["text"]
 
 
 def _value(value: Any, most: int | None) -> str:

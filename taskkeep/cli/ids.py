@@ -13,35 +13,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-def complete_ids(ctx: typer.Context, args: list[str], incomplete: str) -> list[tuple[str, str]]:
-    """The open tasks whose id begins like that, for a shell; nothing where there is no backlog."""
-    from taskkeep.backlog.query import Query
-    from taskkeep.cli.output import shown
-    from taskkeep.errors import TaskkeepError
-    from taskkeep.project import open as open_project
-
-    root = ctx.find_root()
-    try:
-        page = open_project(root.params.get("folder")).list(Query(all=True, limit=0))
-    except TaskkeepError:
-        return []
-    start = incomplete.upper()
-    return [(task["id"], shown(task["title"])[:60]) for task in page.tasks if task["id"].startswith(start)]
-
-
 # What Typer reads at run time.
 Ids = Annotated[
     list[str] | None,
     typer.Argument(
         metavar="ID...",
         help="Ids, in any case; a,b are two.",
-        autocompletion=complete_ids,
         show_default=False,
     ),
 ]
 OneId = Annotated[
     str | None,
-    typer.Argument(metavar="ID", help="The task.", autocompletion=complete_ids, show_default=False),
+    typer.Argument(metavar="ID", help="The task.", show_default=False),
 ]
 IdOption = Annotated[list[str] | None, typer.Option("--id", hidden=True)]
 

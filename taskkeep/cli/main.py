@@ -34,7 +34,7 @@ def run(args: Sequence[str]) -> int:
     if list(args) in (["--version"], ["-V"]):
         return _version()
     if COMPLETION in os.environ:
-        return _complete(os.environ[COMPLETION])
+        return _complete(args)
     from taskkeep.errors import Interrupted
 
     try:
@@ -50,6 +50,8 @@ def _dispatch(args: Sequence[str]) -> int:
     from taskkeep.cli.texts import check_arguments
 
     check_arguments(args)
+    if args and args[0] == "help":
+        args = [*args[1:2], "--help"]
     if (plain := read(args)) is not None:
         answer = plain.run()
         return answer if isinstance(answer, int) else 0
@@ -76,20 +78,14 @@ def _version() -> int:
     return 0
 
 
-def _complete(instruction: str) -> int:
+def _complete(words: Sequence[str]) -> int:
+    from taskkeep.cli.completing import answer
     from taskkeep.cli.lean import import_typer
+    from taskkeep.cli.output import write_out
 
     import_typer()
-    from typer._completion_classes import completion_init
-    from typer.completion import shell_complete
-
-    from taskkeep.cli.app import group
-
-    completion_init()
-    try:
-        return shell_complete(group(), {}, "taskkeep", COMPLETION, instruction)
-    except SystemExit as end:
-        return end.code if isinstance(end.code, int) else 1
+    write_out(answer(words))
+    return 0
 
 
 # -- errors ------------------------------------------------------------------------------

@@ -138,8 +138,7 @@ class Screen:
         """Fields with who set them last, when and why; the value gets the room that is left."""
         parts = []
         for field, when, actor, event, why, value in rows:
-            said = value if isinstance(value, str) else _json(value)
-            said = local(said) if field.endswith(("_at", "_until")) else shown(said)
+            said = local(value) if field.endswith(("_at", "_until")) and isinstance(value, str) else _said(value)
             when = local(when) if when != "-" else when
             parts.append((shown(field), said, shown(event)[:8], when, shown(actor), shown(why)))
         widths = [max(map(cell_len, column)) for column in zip(*parts, strict=True)]
@@ -158,7 +157,7 @@ class Screen:
 
     def backup(self, row: Mapping[str, Any]) -> str:
         """A snapshot on one line."""
-        count = "damaged" if row["damaged"] else f"{row['tasks']} task{'' if row['tasks'] == 1 else 's'}"
+        count = "damaged" if row["damaged"] else _counted(row["tasks"], "task")
         size = f"{row['size']} B" if row["size"] < 10_000 else f"{row['size'] / 1000:,.0f} kB"
         name = row["name"].partition(".")[0]
         head = f"{count:>12}{GAP}{size:>10}"
@@ -181,8 +180,8 @@ class Screen:
     def checked(self, checked: Mapping[str, Any]) -> str:
         """What was examined."""
         heads = " ".join(head[:12] for head in checked["heads"][:3]) or "nothing"
-        words = f"{checked['what']}: {checked['tasks']:,} tasks, {checked['archived']:,} archived, "
-        return self.dim(f"{words}{checked['events']:,} events; log at {heads}")
+        tasks, events = _counted(checked["tasks"], "task"), _counted(checked["events"], "event")
+        return self.dim(f"{checked['what']}: {tasks}, {checked['archived']:,} archived, {events}; log at {heads}")
 
     def saved_line(self, mark: str, task: Mapping[str, Any]) -> str:
         """What a writer says of a task."""
@@ -286,10 +285,17 @@ def _code(task: Mapping[str, Any], name: str) -> str:
 
 def _fact_text(task: Mapping[str, Any], name: str) -> str:
     value = task[name]
+    return local(value) if name.endswith(("_at", "_until")) and isinstance(value, str) else _said(value)
+
+
+def _said(value: Any) -> str:
+    """Any value on one line; of criteria and notes their texts."""
     if isinstance(value, str):
-        return local(value) if name.endswith(("_at", "_until")) else shown(value)
-    if isinstance(value, list) and all(isinstance(entry, str) for entry in value):
-        return shown(", ".join(value))
+        return shown(value)
+    if isinstance(value, list):
+        parts = [entry["text"] if isinstance(entry, dict) and "text" in entry else entry for entry in value]
+        if all(isinstance(part, str) for part in parts):
+            return shown(("; " if parts != value else ", ").join(parts))
     return _json(value)
 
 
@@ -297,6 +303,10 @@ def _json(value: Any) -> str:
     import json
 
     return shown(json.dumps(value, ensure_ascii=False))
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _words(name: str) -> str:

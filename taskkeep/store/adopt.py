@@ -74,19 +74,17 @@ class Adoption:
         return choices
 
     def _state(self, replay: Replay) -> Backlog:
-        """The tasks that the log tells of; where two have drawn one id, one goes by the id it has in the files."""
+        """The tasks that the log tells of. Raises BacklogUnreadable where branches have drawn one id for two."""
         away = replay.archived()
-        there = {row.get("uid"): row.get("id") for rows in self._rows.values() for row in rows}
         live: dict[str, Task] = {}
         archived: dict[str, Task] = {}
-        for uid, task in sorted(replay.tasks().items(), key=lambda item: there.get(item[0]) != item[1]["id"]):
+        for uid, task in sorted(replay.tasks().items(), key=lambda item: str(item[1]["id"])):
             task_id = task["id"]
             if task_id in live or task_id in archived:
-                task_id = there.get(uid)
-                if not isinstance(task_id, str) or task_id in live or task_id in archived:
-                    raise BacklogUnreadable("duplicate_id", f"two tasks have the id {task['id']}", task_id=task["id"])
+                words = f"two tasks have the id {task_id}: 'taskkeep merge' of the two branches tells them apart"
+                raise BacklogUnreadable("duplicate_id", words, task_id=task_id)
             (archived if uid in away else live)[task_id] = task
-        return Backlog(dict(sorted(live.items())), dict(sorted(archived.items())))
+        return Backlog(live, archived)
 
     def change(self, before: Backlog, context: Context) -> Backlog:
         """Return what the files want. Raises what the rules refuse, TasksLost, FieldsReverted."""

@@ -32,6 +32,7 @@ The backlog is `backlog.json`; never edit it or `.taskkeep/` by hand, `taskkeep`
 )
 GUARD = "taskkeep agents guard"
 PRIME = "taskkeep prime"
+IF_THERE = "! command -v taskkeep >/dev/null || "
 CALLS = (PRIME, GUARD)  # a hook that runs one of these is ours
 
 
@@ -55,12 +56,9 @@ AGENTS = (
         skill=".claude/skills/taskkeep/SKILL.md",
         settings=".claude/settings.json",
         hooks={
-            "SessionStart": (None, PRIME),
-            # Where taskkeep is not installed, a hook that fails at every edit would be all that people see of it.
-            "PreToolUse": (
-                "Edit|MultiEdit|Write|NotebookEdit|Bash",
-                f"! command -v taskkeep >/dev/null || {GUARD}",
-            ),
+            # Where taskkeep is not installed, hooks that fail at every turn would be all that people see of it.
+            "SessionStart": (None, IF_THERE + PRIME),
+            "PreToolUse": ("Edit|MultiEdit|Write|NotebookEdit|Bash", IF_THERE + GUARD),
         },
     ),
     Agent("gemini", "GEMINI.md"),

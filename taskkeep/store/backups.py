@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.times import later, to_text
-from taskkeep.errors import BackupDamaged, DiskFault, InvalidField, TaskkeepError, UnknownPoint
+from taskkeep.errors import BacklogUnreadable, BackupDamaged, DiskFault, TaskkeepError, UnknownPoint
 from taskkeep.store.files import BINARY, NO_FOLLOW, make_folder, read, remove, sync_folder, write_all, write_new
 from taskkeep.store.progress import steps
 
@@ -64,30 +65,16 @@ def names(root: Root) -> list[str]:
 def found(root: Root) -> list[Snapshot]:
     """The snapshots, oldest first. Raises OSError."""
     result = []
-    try:
-        entries = os.scandir(root.backups)
-    except FileNotFoundError:
-        return []
-    with entries:
-        for entry in entries:
-            if (match := _snapshot_name().fullmatch(entry.name)) is None:
-                continue
-            try:
-                size = entry.stat(follow_symlinks=False).st_size
-            except FileNotFoundError:
-                continue
-            result.append(Snapshot(entry.name, _time(match), size))
-    return sorted(result)
+    for name in names(root):
+        with contextlib.suppress(FileNotFoundError):  # pruned meanwhile
+            result.append(Snapshot(name, time_of(name), os.lstat(os.path.join(root.backups, name)).st_size))
+    return result
 
 
 def time_of(name: str) -> str:
     """The time in a snapshot's name, in taskkeep's own form."""
     match = _snapshot_name().fullmatch(name)
     assert match is not None
-    return _time(match)
-
-
-def _time(match: re.Match[str]) -> str:
     year, month, day, hour, minute, second, fraction, _ = match.groups()
     return f"{year}-{month}-{day}T{hour}:{minute}:{second}.{fraction}Z"
 
@@ -184,7 +171,7 @@ def moment(root: Root, name: str, history: Callable[[], History]) -> Moment:
     def state() -> Backlog:
         try:
             live = tasks_of(data, name)
-        except InvalidField as error:
+        except BacklogUnreadable as error:
             raise BackupDamaged(f"the backup {name} is damaged: {error.message}", backup=name) from None
         archived = _archive_now(root) if outline is None or number is None else outline.state(number).archived
         return Backlog(live, {task_id: task for task_id, task in archived.items() if task_id not in live})

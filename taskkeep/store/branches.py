@@ -87,8 +87,7 @@ def rebase_onto(writer: Writer, theirs: str) -> Met:
 
 def _ready(writer: Writer) -> Repository:
     repository = writer.repository
-    if repository is None:
-        raise Outside("this backlog is in no git repository", hint="There is nothing to merge without one.")
+    assert repository is not None
     refuse_obstacles(repository)
     if unmerged(repository, [BACKLOG, ARCHIVE]):
         raise RepositoryBusy("backlog.json is unmerged", hint="See 'taskkeep conflicts'.")

@@ -24,6 +24,7 @@ _UNDER_WAY = {
     "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert",
 }  # fmt: skip
 RETRIES = 3
+LINKS = 5  # how many names git follows from HEAD to a branch
 # What a commit lays beside the repository's files, by ending.
 LEFT_BESIDE = ("index", "index.lock", "old-index", "token", "ref", "hook-index", "hook-index.lock", "message")
 
@@ -75,24 +76,22 @@ def read_head(repository: Repository) -> Head:
         return Head(ref.text or None, commit.text or None)
     with open(os.path.join(repository.git_dir, "HEAD"), encoding="utf-8", errors="surrogateescape") as file:
         text = file.read().strip()
-    if not text.startswith("ref: "):
-        return Head(None, text)
-    ref_name = text[5:].strip()
-    return Head(ref_name, _read_ref(repository, ref_name))
+    name = None
+    for _ in range(LINKS):
+        if not text.startswith("ref: "):
+            break
+        name = text[5:].strip()
+        text = _read_ref(repository, name)
+    return Head(name, text or None)
 
 
-def _read_ref(repository: Repository, name: str) -> str | None:
+def _read_ref(repository: Repository, name: str) -> str:
+    """A commit, or ``ref: `` and the name of another ref; "" for a branch that is not born."""
     try:
         with open(os.path.join(repository.common, name), encoding="utf-8") as file:
-            text = file.read().strip()
-            if not text.startswith("ref: "):
-                return text
-    except FileNotFoundError:
-        pass  # packed, or not born
-    except (NotADirectoryError, IsADirectoryError):
-        return None
-    answer = repository.run("rev-parse", "-q", "--verify", "--end-of-options", name)
-    return answer.text or None
+            return file.read().strip()
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return repository.run("rev-parse", "-q", "--verify", "--end-of-options", name).text  # packed, or not born
 
 
 def trusted_signers(repository: Repository) -> list[str]:
@@ -311,7 +310,7 @@ class Commit:
 
     def _publish(self) -> str | None:
         repository = self.repository
-        files = repository.config.get("extensions.refstorage", "files") == "files"
+        files = repository.plain_refs
         ref = self.head.ref
         with contextlib.ExitStack() as held:
             held.enter_context(self._locked(self._index))
@@ -388,15 +387,8 @@ class Commit:
 
     def _write_reflogs(self) -> None:
         repository = self.repository
-        if repository.config.get("core.logallrefupdates", "true").lower() not in (
-            "true",
-            "always",
-            "1",
-            "yes",
-            "on",
-        ):
-            return
-        if repository.config.get("extensions.refstorage", "files") != "files":
+        logged = repository.config.get("core.logallrefupdates", "true").lower() in ("true", "always", "1", "yes", "on")
+        if not logged or not repository.plain_refs:
             return
         zero = "0" * len(self.hash or "")
         who = repository.config["GIT_COMMITTER_IDENT"]
@@ -523,5 +515,8 @@ def clear_leftovers(repository: Repository, root: Root, token: str) -> list[str]
 
 
 def unmerged(repository: Repository, paths: Sequence[str]) -> bool:
-    """Does the index hold one of our paths unmerged?"""
-    return bool(repository.run("ls-files", "-u", "--full-name", "--", *paths).out)
+    """Does the index hold one of our paths unmerged? Raises what git's refusal stands for."""
+    answer = repository.run("ls-files", "-u", "--full-name", "--", *paths)
+    if answer.status:
+        raise failure(answer, "git cannot read its index")
+    return bool(answer.out)

@@ -144,7 +144,7 @@ def _advice(root: Root, checked: dict[str, object]) -> list[str]:
     for name, what in (("damaged", "files that were replaced"), ("edits", "edits that were refused")):
         folder = os.path.join(root.local, name)
         if kept := (os.listdir(folder) if os.path.isdir(folder) else []):
-            said.append(f".taskkeep/local/{name} keeps {len(kept)} {what}, {_size(folder)} bytes: yours to delete")
+            said.append(f".taskkeep/local/{name} keeps {what}: {len(kept)}, {_size(folder)} bytes, yours to delete")
     return said
 
 

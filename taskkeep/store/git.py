@@ -161,17 +161,15 @@ class Child:
             open_fds = len(gathered)
             while open_fds:
                 for fd, _ in poll.poll():
-                    if fd == self._in and view:
+                    if fd == self._in:
                         try:
                             view = view[os.write(fd, view) :]
-                        except BlockingIOError:
-                            continue
                         except BrokenPipeError:
                             view = memoryview(b"")  # git has read enough; its status tells
                         if not view:
                             poll.unregister(fd)
                             os.close(fd)
-                    elif fd in gathered:
+                    else:
                         piece = os.read(fd, 1 << 20)
                         gathered[fd].append(piece)
                         if not piece:
@@ -254,6 +252,16 @@ class Repository:
             config: Sequence[str] = ()) -> Answer:  # fmt: skip
         """Run a git command in the backlog's root."""
         return run(self.folder, *args, given=given, env=env, config=config)
+
+    @property
+    def shared(self) -> bool:
+        """Do several users write into its git folder, so that git gives its files other modes than the umask says?"""
+        return self.config.get("core.sharedrepository", "umask").lower() not in ("umask", "false", "no", "off", "0", "")
+
+    @property
+    def plain_refs(self) -> bool:
+        """Are its refs files that we may write as they are?"""
+        return self.config.get("extensions.refstorage", "files") == "files" and not self.shared
 
     def flag(self, name: str) -> bool:
         """A boolean of git's configuration; False where it is not set."""

@@ -115,7 +115,8 @@ class History:
         self._base = base
         self._state = state = log.vouched(root)
         if state is not None:
-            self.outline = Outline(read(root.joined)[0], _walk)
+            count = state.count if state.straight else None
+            self.outline = Outline(read(root.joined)[0], _walk, straight=count)
             self.heads = state.heads
             return
         events, parts = whole_log(root)
@@ -132,12 +133,15 @@ class History:
     # -- moments -------------------------------------------------------------------------
 
     def number(self, head: str) -> int:
-        return self.outline.place[head]
+        found = self.outline.number(head)
+        assert found is not None
+        return found
 
     def moment(self, number: int, kind: str, name: str) -> Moment:
         """The state at an event; a batch's last event names its result."""
         outline = self.outline
-        point = Point(kind, name, outline.times[number], outline.ids[number])
+        said = outline.said(number)
+        point = Point(kind, name, said.time, said.event_id)
         if outline.past([number])[1]:
             return Moment(point, lambda: self._checked(number), None, self.notes)
         return Moment(
@@ -186,9 +190,10 @@ class History:
         numbers = [self.number(head) for head in self.heads]
         if not numbers:
             raise LogDamaged("the log is empty or gone", hint="Bring it back from git.")
+        said = self.outline.said(numbers[0])
         if len(numbers) == 1:
-            return self.moment(numbers[0], "event", self.outline.ids[numbers[0]])
-        point = Point("event", self.outline.ids[numbers[0]], self.outline.times[numbers[0]])
+            return self.moment(numbers[0], "event", said.event_id)
+        point = Point("event", said.event_id, said.time)
         return Moment(point, lambda: self.outline.state(*numbers), None, self.notes)
 
     def at_time(self, moment: str, name: str) -> Moment:
@@ -200,7 +205,7 @@ class History:
                 hint=f"The first was at {self._first()}." if self.heads else "There is no change yet.",
                 time=moment,
             )
-        point = Point("time", name, moment, self.outline.ids[number])
+        point = Point("time", name, moment, self.outline.said(number).event_id)
         return Moment(point, *self._states(number), self.notes)
 
     def _states(self, number: int) -> tuple[Callable[[], Backlog], Callable[[str], Backlog] | None]:

@@ -121,11 +121,8 @@ def _note_holder(fd: int) -> None:
 
 
 def _holder(fd: int) -> str:
-    try:
-        os.lseek(fd, 0, os.SEEK_SET)
-        text = os.read(fd, 32).strip()
-    except OSError:
-        return ""
+    os.lseek(fd, 0, os.SEEK_SET)
+    text = os.read(fd, 32).strip()
     return f" (process {int(text)})" if text.isdigit() else ""
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskkeep.store.layout import Root
 
 RECORD = "log.json"
-RECORD_VERSION = 4
+RECORD_VERSION = 5
 IDS = "ids"
 MEND = "'taskkeep doctor --fix' brings it back from git or the joined log."
 _CREATED_ID = re.compile(rb'"id": ?"(T[0-9A-HJKMNP-TV-Z]{4,})"')
@@ -131,6 +131,7 @@ class LogState:
         "joined",
         "keys",
         "names",
+        "straight",
     )
 
     def __init__(self) -> None:
@@ -145,6 +146,7 @@ class LogState:
         self.keys: dict[str, str] = {}  # digest of key -> hash of its request's first event
         self.claims: dict[str, int] = {}  # uid -> number of the task's last claim
         self.joined: list[int] = []
+        self.straight = True  # does each event of the log follow just the one before?
 
     def learn_claims(self, events: Iterable[Event]) -> None:
         """Numbers only grow: where two branches gave the same one, the next is above both."""
@@ -193,6 +195,9 @@ def load(root: Root) -> LogState:
     events = read_all(root)
     state.names = mark
     state.count = len(events)
+    state.straight = all(
+        event["prev"] == ([events[place - 1]["hash"]] if place else []) for place, event in enumerate(events)
+    )
     by_hash = {event["hash"]: event for event in events}
     found = heads(events)
     own = own_head(root, [by_hash[name] for name in found])
@@ -312,6 +317,7 @@ def _load_record(root: Root, mark: str) -> LogState | None:
         state.archive, state.checked_by = record["archive"], record["checked_by"]
         state.count, state.highest, state.keys = record["count"], record["highest"], record["keys"]
         state.claims, state.joined = record["claims"], record["joined"]
+        state.straight = record["straight"]
     except (OSError, KeyError, TypeError, ValueError):
         return None
     return state
@@ -353,6 +359,7 @@ def save_record(root: Root, state: LogState) -> None:
         "archive": state.archive,
         "checked_by": state.checked_by,
         "count": state.count,
+        "straight": state.straight,
         "highest": state.highest,
         "keys": state.keys,
         "claims": state.claims,

@@ -60,10 +60,7 @@ def _write(writer: Writer, paths: Iterable[str]) -> None:
 
 
 def _branch_now(repository: Repository | None) -> str:
-    try:
-        ref = read_head(repository).ref if repository is not None else None
-    except OSError:
-        ref = None  # where HEAD cannot be read nothing can be committed either, which is told there
+    ref = read_head(repository).ref if repository is not None else None
     return ref.removeprefix("refs/heads/") if ref else "a detached HEAD"
 
 

@@ -216,8 +216,6 @@ def link_or_copy(path: str, target: str) -> None:
     """Give a file a second name, or where the file system has no hard links a synced copy. Raises OSError."""
     try:
         os.link(path, target)
-    except FileExistsError:
-        raise
     except OSError as error:
         if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV):
             raise

@@ -352,10 +352,12 @@ class Resolver(Writer):
     def _stage(self) -> None:
         """Put our new log files into the index, and with nothing left open the two files, which then are merged."""
         assert self.repository is not None
-        answer = self.repository.run("ls-files", "-o", "-z", "--", AUDIT)
+        # Not `ls-files -o`: for that a folder which cannot be opened is an empty one.
+        answer = self.repository.run("ls-files", "-z", "--", AUDIT)
         if answer.status:
-            raise failure(answer, "git would not tell what is new in the log")
-        paths = [path for path in answer.out.decode("utf-8", "surrogateescape").split("\0") if path]
+            raise failure(answer, "git cannot read its index")
+        known = set(answer.out.decode("utf-8", "surrogateescape").split("\0"))
+        paths = [path for name in log.list_files(self.root) if (path := f"{AUDIT}/{name}") not in known]
         if self.settles_all:
             paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
         if paths:

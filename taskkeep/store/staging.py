@@ -27,7 +27,9 @@ def stage(root: Root, repository: Repository, paths: Sequence[str], *, token: st
         store.write("blob", [read(root.in_root(path))[0]])
     store.sync()
     index = os.path.join(repository.git_dir, "index")
-    copy, token_file = (os.path.join(repository.git_dir, f"{token}.{ending}") for ending in ("index", "token"))
+    copy, old, token_file = (
+        os.path.join(repository.git_dir, f"{token}.{ending}") for ending in ("index", "old-index", "token")
+    )
     remove(token_file)
     try:
         write_new(token_file, [mark], mode=0o600)
@@ -37,11 +39,17 @@ def stage(root: Root, repository: Repository, paths: Sequence[str], *, token: st
             write_new(copy, [data], mode=stat.S_IMODE(found.st_mode), sync=False)
             _update(repository, copy, paths)
             sync_file(copy)
+            remove(old)
+            os.link(index, old)
             os.replace(copy, index)
-            sync_folder(repository.git_dir)
+            try:
+                sync_folder(repository.git_dir)
+            except OSError:
+                os.replace(old, index)
+                raise
     finally:
-        remove(copy)
-        remove(token_file)
+        for path in (copy, old, token_file):
+            remove(path)
 
 
 def _update(repository: Repository, index: str, paths: Sequence[str]) -> None:

@@ -140,6 +140,46 @@ def test_every_moment_is_as_it_was_whatever_came_after_and_beside_it(history: li
         assert_restored(world.here.backlog, then)
 
 
+@settings(max_examples=60)
+@given(st.lists(requests, min_size=1, max_size=8), st.integers(0, 99), st.integers(0, 99))
+def test_a_log_known_to_have_no_branch_is_read_from_its_end_with_the_same_answers(
+    history: list[Any], one: int, other: int
+) -> None:
+    """Whichever event is asked for first, by number, hash, time, or the tasks that changed since."""
+    world = World()
+    for request in history:
+        world.act("do", request)
+    events = world.here.events
+    if not events:
+        return
+    plain = outline_of(events)
+
+    def quick() -> Outline:
+        return Outline(b"".join(map(line, events)), straight=len(events))
+
+    head, at, since = events[-1]["hash"], one % len(events), other % len(events)
+    uids = {event["uid"] for event in events[at:]}
+    assert len(quick()) == len(plain)
+    assert quick().number(head) == plain.number(head) == len(events) - 1
+    assert quick().number(events[at]["hash"]) == at
+    assert quick().number("of no event") is plain.number("of no event") is None
+    assert quick().said(at) == plain.said(at)
+    assert quick().event(at) == plain.event(at) == events[at]
+    assert list(quick().line(head)) == list(plain.line(head))
+    assert quick().at_time(head, events[at]["timestamp"]) == plain.at_time(head, events[at]["timestamp"])
+    assert quick().past([at]) == plain.past([at])
+    assert quick().later(since, len(events) - 1) == plain.later(since, len(events) - 1)
+    for some in ({*sorted(uids)[:2]}, uids):
+        assert quick().replay([at], some).tasks() == plain.replay([at], some).tasks()
+        assert quick().replay([at], some).archived() == plain.replay([at], some).archived()
+    for name in {event["task_id"] for event in events} | {"T0"}:
+        assert bytes_of(quick().tasks_named(name, at)) == bytes_of(plain.tasks_named(name, at))
+    assert bytes_of(quick().state(at)) == bytes_of(plain.state(at))
+    assert (quick().ids, quick().times, quick().hashes, quick().prevs) == (
+        plain.ids, plain.times, plain.hashes, plain.prevs
+    )  # fmt: skip
+
+
 def assert_restored(now: Backlog, then: Backlog) -> None:
     """The whole state comes back byte for byte, but for updated_at; a second time nothing changes."""
     moment = "2027-01-01T00:00:00.000000Z"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from taskkeep.backlog import text
 from taskkeep.backlog.text import (
     SCHEMA_REFERENCE,
     VERSION,
+    are_spans,
     blocks,
     dump,
     find_tasks,
@@ -23,6 +25,7 @@ from taskkeep.backlog.text import (
     parse_trusted,
     parse_written,
     read_lines,
+    span_of,
     splice,
 )
 from taskkeep.errors import BacklogUnreadable, InputInvalid, UnknownField
@@ -48,6 +51,30 @@ def test_what_was_written_is_read_quickly_and_the_same(tasks: list[dict[str, Any
 
     assert parse_written(data) == parse(data) == tasks
     assert parse_written(data.replace(b'"tasks": [', b'"tasks":  [', 1)) is None
+
+
+@given(
+    st.lists(st.dictionaries(st.text(), VALUES, max_size=4), min_size=1, max_size=6, unique_by=json.dumps),
+    st.integers(1, 4),
+    st.integers(0, 400),
+    st.sampled_from([b"", b" ", b",", b"\n    }", b"{"]),
+)
+@example([{"a": 1}, {"a": 2}], 2, 0, b"")
+def test_a_text_is_whole_where_its_parts_join(tasks: list[dict[str, Any]], parts: int, at: int, put: bytes) -> None:
+    """The parts of a text held against it one by one say what the whole says; an empty part says nothing."""
+    data = dump(tasks)
+    ends = [len(tasks) * part // parts for part in range(parts + 1)]
+
+    def joined(text_: bytes) -> bool:
+        spans = [place for start, stop in pairwise(ends) for place in span_of(text_, tasks[start:stop])]
+        return are_spans(text_, spans, parts)
+
+    assert joined(data) == (parts <= len(tasks))
+    changed = data[:at] + put + data[at:]
+    if joined(changed):
+        assert changed == data
+    assert not joined(data[:-1])
+    assert not joined(data[1:])
 
 
 @given(VALUES, VALUES)

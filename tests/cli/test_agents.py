@@ -137,6 +137,7 @@ def test_the_hooks_that_are_installed_run(cli: Cli) -> None:
     cli("agents", "install", "claude")
     hooks = json.loads((cli.folder / ".claude" / "settings.json").read_text())["hooks"]
     [guard] = hooks["PreToolUse"][0]["hooks"]
+    [start] = hooks["SessionStart"][0]["hooks"]
     event = {"hook_event_name": "PreToolUse", "cwd": str(cli.folder), "tool_name": "Write"}
 
     def run(command: str, tool_input: dict[str, Any], path: str) -> subprocess.CompletedProcess[str]:
@@ -152,6 +153,9 @@ def test_the_hooks_that_are_installed_run(cli: Cli) -> None:
     for tool_input, where in (({"file_path": "x.py"}, path), ({"file_path": "backlog.json"}, "/nowhere")):
         passed = run(guard["command"], tool_input, where)
         assert (passed.returncode, passed.stdout) == (0, "")
+    assert run(start["command"], {}, path).stdout.startswith("taskkeep: 0 open")
+    without = run(start["command"], {}, "/nowhere")
+    assert (without.returncode, without.stdout, without.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("stdin", [b"", b"[]", b'{"tool_input": 3}', b"{" * 5000])

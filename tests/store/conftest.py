@@ -57,6 +57,9 @@ for row in sys.stdin:
 """
 
 
+FakeGit = Callable[[str], None]
+
+
 class Kit:
     """A repository with a backlog in it; *root* is the backlog's folder, below *folder* or the same."""
 
@@ -172,6 +175,21 @@ def kit(bare_kit: Kit) -> Kit:
     bare_kit.project.add("first")
     bare_kit.project.add("second")
     return bare_kit
+
+
+@pytest.fixture
+def git_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeGit:
+    """Puts a git before the real one in PATH: the lines of shell given, and then the real one."""
+
+    def put(lines: str) -> None:
+        real = shutil.which("git")
+        path = tmp_path / "bin" / "git"
+        path.parent.mkdir()
+        path.write_text(f'#!/bin/sh\n{lines}\nexec {real} "$@"\n')
+        path.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{path.parent}{os.pathsep}{os.environ['PATH']}")
+
+    return put
 
 
 @pytest.fixture(scope="session")

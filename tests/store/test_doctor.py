@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 import os
+import shutil
 from typing import Any
 
-from taskkeep.store import doctor
+import pytest
+
+import taskkeep
+from taskkeep.errors import BacklogLocked
+from taskkeep.store import doctor, driver
+from taskkeep.store.citations import citations
+from taskkeep.store.git import Repository
+from taskkeep.store.lock import writer_lock
+
+from .conftest import FakeGit
 
 
 def codes(kit: Any) -> set[str]:
@@ -66,3 +76,172 @@ def test_the_old_files_of_the_log_become_one(kit: Any, monkeypatch: Any) -> None
     assert kit.project.log().events == events
     kit.assert_sound()
     assert os.listdir(kit.local / "tmp") == []
+
+
+# -- what stands in the way, named one by one --------------------------------------------------
+
+
+def messages(kit: Any) -> str:
+    return "\n".join(finding["message"] for finding in kit.project.doctor().findings)
+
+
+def test_a_save_that_was_cut_short_and_a_commit_that_waits_are_named(kit: Any, run_and_die: Any) -> None:
+    """And what it left lies there rightly, until it is settled."""
+    kit.project.add("waits", commit=False)
+    assert run_and_die(kit, "local/journal", "project.add('killed', commit=False)")
+    assert codes(kit) == {"interrupted", "pending_commit"}
+    kit.project.recover()
+    assert codes(kit) == set()
+
+
+def test_a_repacking_that_git_refuses_is_told(kit: Any, monkeypatch: Any, git_that: FakeGit) -> None:
+    monkeypatch.setattr(doctor, "WORTH_PACKING", 5)
+    git_that('case "$*" in *repack*) echo "fatal: no space" >&2; exit 1;; esac')
+    assert kit.project.doctor(fix=True).checked["fixed"] == ["could not repack: no space"]
+
+
+def test_a_damaged_backlog_and_a_damaged_configuration_are_for_verify_to_name(kit: Any) -> None:
+    """Doctor tells the rest all the same."""
+    kit.file.write_text("rubbish")
+    (kit.root / ".taskkeep" / "config.toml").write_text("= rubbish")
+    verdict = kit.project.doctor()
+    assert verdict.findings == []
+    assert verdict.checked["sizes"]["backlog"] == len("rubbish")
+    assert not any("backups" in line for line in verdict.checked["advice"])
+
+
+def test_a_configuration_that_is_a_folder_is_refused(kit: Any) -> None:
+    (kit.root / ".taskkeep" / "config.toml").mkdir()
+    with pytest.raises(taskkeep.TaskkeepError) as refused:
+        kit.project.add("refused")
+    assert refused.value.code == "config"
+
+
+def test_many_files_of_the_log_are_advised_about(kit: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(doctor, "KEPT", 1)
+    assert any(line.startswith("the log has 3 files") for line in kit.project.doctor().checked["advice"])
+
+
+def test_without_snapshots_none_are_told_of(bare_kit: Any) -> None:
+    taskkeep.init(str(bare_kit.folder))
+    assert bare_kit.project.doctor().checked["advice"] == []
+
+
+def test_a_git_that_is_too_old_is_named_with_what_is_needed(kit: Any, git_that: FakeGit) -> None:
+    git_that('case "$*" in *version) echo "git version 2.20.1"; exit 0;; esac')
+    [finding] = kit.project.doctor().findings
+    assert finding["code"] == "git"
+    assert "2.31" in finding["hint"]
+
+
+def test_who_has_no_name_for_git_hears_it_before_the_first_change(kit: Any) -> None:
+    kit.git("config", "--unset", "user.email")
+    kit.git("config", "user.useConfigOnly", "true")
+    assert codes(kit) == {"no_identity"}
+
+
+def test_a_merge_under_way_is_a_warning(kit: Any) -> None:
+    (kit.folder / ".git" / "MERGE_HEAD").write_text(kit.head() + "\n")
+    assert "a merge is in progress" in messages(kit)
+    assert kit.project.doctor().ok is False
+
+
+def test_a_git_folder_that_cannot_be_written_is_told_beforehand(kit: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: mode != os.W_OK or not str(path).endswith(".git"))
+    assert "commits will wait" in messages(kit)
+
+
+def test_what_a_dead_writer_left_in_gits_folder_is_named(kit: Any) -> None:
+    token = (kit.local / "token").read_text().strip()
+    (kit.folder / ".git" / f"{token}.index").write_text("left")
+    assert f".git/{token}.index was left" in messages(kit)
+    kit.project.add("third")
+    assert codes(kit) == set()
+
+
+def test_a_repository_that_git_does_not_read_is_named(kit: Any) -> None:
+    shutil.rmtree(kit.folder / ".git")
+    (kit.folder / ".git").mkdir()
+    assert "git finds no repository" in messages(kit)
+
+
+@pytest.mark.parametrize("left", [None, "*.txt text\n"])
+def test_attributes_without_our_lines_are_named(kit: Any, left: str | None) -> None:
+    path = kit.folder / ".gitattributes"
+    if left is None:
+        path.unlink()
+    else:
+        path.write_text(left)
+    assert "attributes" in codes(kit)
+    assert not driver.is_wanted(kit.project.root)
+
+
+def test_a_fresh_clone_has_no_lock_to_look_at(kit: Any) -> None:
+    shutil.rmtree(kit.local)
+    kit.project.doctor()
+    assert not kit.local.exists()
+
+
+def test_a_writer_at_work_is_named_and_not_waited_for(kit: Any) -> None:
+    with writer_lock(str(kit.local / "lock"), wait=0):
+        assert codes(kit) == {BacklogLocked.code}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such files")
+def test_a_lock_that_is_no_file_is_named(kit: Any) -> None:
+    (kit.local / "lock").unlink()
+    os.mkfifo(kit.local / "lock")
+    assert "the lock is no plain file" in messages(kit)
+
+
+def test_a_link_to_nowhere_has_no_size(kit: Any) -> None:
+    before = kit.project.doctor().checked["sizes"]["backups"]
+    (kit.local / "backups" / "strange").symlink_to("nowhere")
+    assert kit.project.doctor().checked["sizes"]["backups"] == before
+
+
+# -- git's merge driver --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "line,says",
+    [
+        ("'unbalanced", "is not taskkeep's"),
+        ("another %O %A %B", "is not taskkeep's"),
+        ("/nowhere/python -I -m taskkeep merge-driver %O %A %B %P; s=$?", "/nowhere/python, which is not there"),
+    ],
+)
+def test_a_driver_that_would_not_run_is_named(kit: Any, line: str, says: str) -> None:
+    """One of another is left as it is, ours is set up anew."""
+    kit.git("config", driver.DRIVER, line)
+    assert says in messages(kit)
+    kit.project.doctor(fix=True)
+    assert (kit.git("config", driver.DRIVER).strip() == line) == ("taskkeep's" in says)
+
+
+def test_a_configuration_that_is_held_leaves_the_driver_for_another_time(kit: Any) -> None:
+    """The save stands, and the next one tries again."""
+    kit.git("config", "--remove-section", driver.SECTION)
+    held = kit.folder / ".git" / "config.lock"
+    held.write_text("")
+    saved = kit.project.add("third")
+    assert (saved.commit, saved.warnings) == (kit.head(), [])
+    held.unlink()
+    assert any("merge driver" in words for words in kit.project.add("fourth").warnings)
+
+
+def test_every_text_that_cites_an_old_id_is_named(kit: Any) -> None:
+    """Title, description, notes and criteria; not an alias that is no id, nor one that no other task has."""
+    first, second = (dict(kit.project.show([kit.id_of(title)])[0]) for title in ("first", "second"))
+    moved = {**second, "aliases": [first["id"], "second", "TNONE"]}
+    cites = {
+        **first,
+        "title": f"see {first['id']}",
+        "description": f"{first['id']} twice {first['id']}",
+        "notes": [{"at": "2026-11-20T12:00:00.000000Z", "by": "ada", "text": f"as {first['id']} says"}],
+        "acceptance_criteria": [{"text": f"{first['id']} holds"}, {"text": "none"}],
+    }
+    backlog = taskkeep.Backlog({first["id"]: cites, second["id"]: moved})
+    found = [line.partition(" names")[0] for line in citations(backlog, Repository(str(kit.folder)))]
+    where = ["title", "description", "note of 2026-11-20T12:00Z", "acceptance_criteria"]
+    assert found == [f"{first['id']}: {one}" for one in where]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import shutil
 from typing import Any
 
 import pytest
 
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import GitLocked, NotFound
+from taskkeep.errors import DiskFault, GitLocked, NotFound
+from taskkeep.store.git import Answer, Repository
 
 from .test_recovery import MOST, Die, every_step
 
@@ -89,3 +92,56 @@ def test_a_resolve_that_cannot_stage_leaves_the_merge_as_it_was(kit: Any) -> Non
     assert kit.project.conflicts() == conflicts
     lock.unlink()
     assert kit.project.resolve(choice="theirs")[1] == []
+
+
+@pytest.mark.parametrize("name", ["fsync", "replace", "link"])
+def test_a_disk_that_fails_at_any_call_of_a_resolve_leaves_the_merge_as_it_was(
+    kit: Any, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """Files, conflicts and index, until a fault comes too late to hinder it."""
+    conflicting(kit)
+    before = kit.files(), kit.project.conflicts(), kit.git("ls-files", "-s")
+    real = getattr(os, name)
+    for number in range(1, MOST):
+        left = [number]
+
+        def fail(*args: Any, left: list[int] = left, **more: Any) -> Any:
+            left[0] -= 1
+            if left[0] == 0:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+            return real(*args, **more)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(os, name, fail)
+            try:
+                kit.project.resolve(choice="theirs")
+            except DiskFault:
+                failed = True
+            else:
+                failed = False
+        if not failed:
+            break
+        assert (kit.files(), kit.project.conflicts(), kit.git("ls-files", "-s")) == before, number
+    assert number > 1
+    assert kit.project.conflicts() == []
+    kit.git("commit", "-q", "-m", "merge")
+    kit.project.add("after")
+    kit.assert_sound()
+
+
+def test_a_folder_of_the_log_that_git_cannot_open_once_leaves_no_event_out_of_the_merge(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git then lists its new files as none, and ends well."""
+    conflicting(kit)
+    real = Repository.run
+
+    def blind(self: Repository, *args: str, **more: Any) -> Answer:
+        return Answer(0, b"", b"warning: could not open directory") if "-o" in args else real(self, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Repository, "run", blind)
+        kit.project.resolve(choice="theirs")
+
+    kit.git("commit", "-q", "-m", "merge")
+    kit.assert_sound()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -24,6 +26,9 @@ from taskkeep.errors import (
     UnknownPoint,
     Usage,
 )
+from taskkeep.store import log
+from taskkeep.store.files import read
+from taskkeep.store.layout import Root
 
 
 def last_event(kit: Any, number: int = 0) -> Any:
@@ -132,6 +137,35 @@ def test_a_commit_from_before_the_backlog_is_before_the_first_change(bare_kit: A
     taskkeep.init(str(bare_kit.folder))
     with pytest.raises(BeforeFirst):
         bare_kit.project.at("HEAD~1")
+
+
+def test_the_record_knows_whether_branches_ever_met(kit: Any) -> None:
+    """A log without any is read from its end; the record says so, made anew or carried from save to save."""
+
+    def straight() -> bool:
+        root = Root(str(kit.root))
+        state = log.vouched(root)
+        assert state is not None
+        rows = read(root.joined)[0].split(b"\n")[:-1]
+        events = [json.loads(row) for row in rows]
+        assert state.count == len(events)
+        follows = [event["prev"] == [before["hash"]] for before, event in pairwise(events)]
+        assert state.straight == (all(follows) and events[0]["prev"] == [])
+        return state.straight
+
+    first = kit.id_of("first")
+    kit.project.note(first, "here")
+    assert straight()
+    kit.git("checkout", "-qb", "side")
+    kit.project.update([first], Edit(set={"role": "a"}))
+    assert straight()
+    kit.git("checkout", "-q", "main")
+    kit.project.add("third")
+    kit.git("merge", "-q", "--no-edit", "side")
+    kit.project.add("after the merge")
+    assert not straight()
+    kit.project.add("after that")
+    assert not straight()
 
 
 def test_an_event_shows_its_own_past_and_not_what_came_beside_it(kit: Any) -> None:

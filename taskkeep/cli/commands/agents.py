@@ -64,9 +64,13 @@ def _list(call: Call) -> None:
     if call.output.is_json:
         call.output.json({"agents": rows})
     else:
+        screen = call.output.screen
         for row in rows:
-            state = "installed" if row["installed"] else "-"
-            call.output.text("\t".join((row["name"], state, " ".join(row["files"]))))
+            state = "installed" if row["installed"] else "-" if screen is None else "not set up"
+            cells = (row["name"], state, " ".join(row["files"]))
+            call.output.text(
+                "\t".join(cells) if screen is None else "  ".join((f"{cells[0]:8}{cells[1]:10}", cells[2]))
+            )
 
 
 def _guard(call: Call) -> None:

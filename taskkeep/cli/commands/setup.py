@@ -13,8 +13,6 @@ from taskkeep.errors import Usage
 
 app = new_app()
 
-SHELLS = ("bash", "zsh", "fish", "powershell", "pwsh")
-
 
 @app.command("init", cls=Writer, epilog="taskkeep init")
 def init(
@@ -44,7 +42,13 @@ def init(
     call.output.saved(saved, said=f"made a backlog in {os.path.abspath(call.folder or '.')}")
 
 
-@app.command("completion", cls=Reader, epilog='eval "$(taskkeep completion bash)"')
+@app.command(
+    "completion",
+    cls=Reader,
+    epilog="""eval "$(taskkeep completion bash)"      # in ~/.bashrc
+    eval "$(taskkeep completion zsh)"       # in ~/.zshrc, after compinit
+    taskkeep completion fish | source       # in ~/.config/fish/config.fish""",
+)
 def completion(
     ctx: typer.Context,
     shell: Annotated[
@@ -55,12 +59,12 @@ def completion(
 
     Load it in the start-up file of the shell; nothing is installed.
     """
-    from typer._completion_shared import get_completion_script
+    from taskkeep.cli.completing import SCRIPTS
 
     name = shell or os.path.basename(os.environ.get("SHELL", ""))
-    if name not in SHELLS:
-        raise Usage(f"no completion for the shell {name[:40]!r}", hint=f"One of: {', '.join(SHELLS)}.")
-    script = get_completion_script(prog_name="taskkeep", complete_var="_TASKKEEP_COMPLETE", shell=name)
+    if name not in SCRIPTS:
+        raise Usage(f"no completion for the shell {name[:40]!r}", hint=f"One of: {', '.join(SCRIPTS)}.")
+    script = SCRIPTS[name]
     output = call_of(ctx).output
     if output.is_json:
         output.json({"shell": name, "script": script})

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import os
-import zlib
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog import text
 from taskkeep.backlog.shape import quick_ok
-from taskkeep.errors import BacklogUnreadable, DiskFault
-from taskkeep.store.files import read
+from taskkeep.errors import BacklogUnreadable, BackupDamaged, DiskFault, UnknownPoint
+from taskkeep.store.backups import content
 from taskkeep.store.placement import snapshot_name
 from taskkeep.store.validate import task_problem
 
@@ -39,7 +37,7 @@ def check_backups(root: Root, events: Iterable[Event], findings: Findings) -> in
         promised.setdefault(snapshot_name(event["timestamp"]), set()).add(event["before"])
         states |= {event["before"], event["after"]}
     for name in names:
-        if trouble := _trouble(os.path.join(root.backups, name), promised.get(name.removesuffix(".gz")), states):
+        if trouble := _trouble(root, name, promised.get(name.removesuffix(".gz")), states):
             findings.add(
                 "damaged_backup",
                 f"the snapshot {name} {trouble}",
@@ -49,21 +47,19 @@ def check_backups(root: Root, events: Iterable[Event], findings: Findings) -> in
     return len(names)
 
 
-def _trouble(path: str, promised: set[str | None] | None, states: set[str | None]) -> str | None:
+def _trouble(root: Root, name: str, promised: set[str | None] | None, states: set[str | None]) -> str | None:
     try:
-        data, _ = read(path, limit=text.MAX_BYTES)
-        if path.endswith(".gz"):
-            data = gzip.decompress(data)
+        data = content(root, name)
         digest = sha256(data).hexdigest()
         if promised is not None:
             return None if digest in promised else "is not the state before the change that it is named for"
         if digest in states:
             return None
         tasks = text.parse(data, "it")
-    except FileNotFoundError:
+    except UnknownPoint:
         return None  # pruned meanwhile
-    except (EOFError, zlib.error, gzip.BadGzipFile):
-        return "cannot be unpacked"
+    except BackupDamaged as error:
+        return error.message.removeprefix(f"{name} ")
     except (BacklogUnreadable, DiskFault) as error:
         return f"does not hold: {error.message}"
     if not all(quick_ok(task) or not task_problem(task) for task in tasks):

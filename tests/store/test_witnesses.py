@@ -1,0 +1,525 @@
+"""When witnesses of the past fail one after another: who is asked next, and what is said when nobody is left."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskkeep
+from taskkeep.backlog.changes import Edit
+from taskkeep.backlog.events import event_hash, line
+from taskkeep.backlog.task import etag
+from taskkeep.errors import (
+    AmbiguousPoint,
+    BacklogUnreadable,
+    BadPoint,
+    BeforeFirst,
+    GitUnavailable,
+    HandEdit,
+    InvalidField,
+    LogDamaged,
+    TaskNotFound,
+    TaskNotThen,
+    UnknownField,
+    UnknownPoint,
+)
+from taskkeep.store import log
+from taskkeep.store.history import is_ref
+from taskkeep.store.layout import Root
+from taskkeep.store.restoring import _refuse_invalid
+
+from .test_mending import cut, flip, forget, log_file
+
+
+def edit(kit: Any, title: str, /, **fields: Any) -> None:
+    kit.project.update([kit.id_of(title)], Edit(set=fields))
+
+
+def no_git(kit: Any) -> None:
+    shutil.rmtree(kit.folder / ".git")
+
+
+def no_log(kit: Any) -> None:
+    """The folder is there and holds nothing."""
+    shutil.rmtree(kit.root / ".taskkeep" / "audit")
+    (kit.root / ".taskkeep" / "audit").mkdir()
+
+
+def broken_git(kit: Any) -> None:
+    no_git(kit)
+    (kit.folder / ".git").mkdir()
+
+
+def titles_at(kit: Any, when: str) -> set[str]:
+    return {task["title"] for task in kit.project.at(when).backlog().tasks.values()}
+
+
+@pytest.fixture
+def alike(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Events whose ids begin alike."""
+
+    def ids() -> Iterator[str]:
+        for number in range(1000):
+            yield f"abcdef00-0000-4000-8000-{number:012d}"
+
+    drawn = ids()
+    monkeypatch.setattr("taskkeep.store.save.new_uuid", lambda: next(drawn))
+
+
+# -- who is asked when backlog.json cannot be read ---------------------------------------------------
+
+
+def hint_of(kit: Any) -> str:
+    kit.file.write_text("rubbish")
+    with pytest.raises(BacklogUnreadable) as refused:
+        kit.project.backlog()
+    words: str = refused.value.hint
+    return words
+
+
+def test_log_commit_and_backup_are_named_that_have_the_last_state(kit: Any) -> None:
+    kit.project.make_backup()
+    hint = hint_of(kit)
+    assert "log" in hint
+    assert "commit" in hint
+    assert "backup" in hint
+    assert "have the last saved state (2 tasks)" in hint
+
+
+def test_without_the_log_commit_and_backup_are_named_as_what_can_be_read(kit: Any) -> None:
+    for path in (kit.root / ".taskkeep" / "audit").rglob("*.jsonl"):
+        path.unlink()
+    kit.git("commit", "-q", "-a", "-m", "the log is gone")
+    (kit.local / "backups" / "backlog_20990101_000000_000000.json.gz").write_bytes(b"damaged")
+    (kit.local / "backups" / "backlog_20990101_000000_000001.json").write_bytes(b"damaged")
+    forget(kit)
+    hint = hint_of(kit)
+    assert "The log cannot say what was saved last; commit" in hint
+    assert "backup" in hint
+
+
+def test_where_nobody_is_left_that_is_said(kit: Any) -> None:
+    no_log(kit)
+    shutil.rmtree(kit.local)
+    broken_git(kit)
+    assert hint_of(kit).startswith("Neither log, commit nor backup can be read")
+
+
+def test_before_the_first_commit_no_commit_is_a_witness(bare_kit: Any) -> None:
+    taskkeep.init(str(bare_kit.folder), commit=False)
+    assert "log" in hint_of(bare_kit)
+    assert "commit" not in hint_of(bare_kit)
+
+
+def test_branches_that_have_just_met_are_folded_for_a_witness(kit: Any) -> None:
+    """No event names the state yet, and the log has it all the same."""
+    kit.git("checkout", "-q", "-b", "side")
+    kit.project.add("theirs")
+    kit.git("checkout", "-q", "main")
+    kit.project.add("ours")
+    kit.git("merge", "-q", "side")
+    assert "4 tasks" in hint_of(kit)
+    with pytest.raises(BacklogUnreadable):
+        kit.project.add("refused")
+    assert kit.project.restore([], at="HEAD", why="again").changed
+    assert kit.titles() == {"first", "second", "ours", "theirs"}
+
+
+def test_a_comparison_with_a_file_that_cannot_be_read_is_one_with_what_was_saved(kit: Any) -> None:
+    kit.file.write_text("rubbish")
+    compared = kit.project.diff("HEAD~1")
+    assert [task["title"] for task in compared.difference.added] == ["second"]
+    assert "compared with what was saved last" in compared.notes[-1]
+
+
+def test_without_file_and_log_there_is_nothing_to_compare(kit: Any) -> None:
+    no_log(kit)
+    forget(kit)
+    kit.file.write_text("rubbish")
+    with pytest.raises(LogDamaged, match="empty or gone"):
+        kit.project.diff("HEAD")
+    no_git(kit)
+    with pytest.raises(LogDamaged, match="empty or gone"):
+        kit.project.restore([], at=next((kit.local / "backups").iterdir()).name)
+
+
+# -- the log with holes --------------------------------------------------------------------------------
+
+
+def test_a_state_whose_past_has_a_hole_is_given_only_where_its_event_names_it(kit: Any) -> None:
+    """Without the event that made the backlog nothing is missing; without that of a task something is."""
+    last = kit.project.log(limit=1).events[0]["event_id"]
+    names = sorted(kit.log_files())
+    no_git(kit)
+    forget(kit)
+    (kit.root / ".taskkeep" / "audit" / names[0]).unlink()
+    kit.file.write_text("rubbish")
+    assert titles_at(kit, last) == {"first", "second"}
+    (kit.root / ".taskkeep" / "audit" / names[1]).unlink()
+    with pytest.raises(LogDamaged, match="lacks what came before"):
+        kit.project.at(last).backlog()
+
+
+@pytest.mark.parametrize("way", [cut, flip])
+def test_a_pack_and_the_joined_log_are_held_to_what_they_must_be(kit: Any, way: Any) -> None:
+    """A joined log that does not hold is no witness; a file that nobody else has is lost, and named."""
+    no_git(kit)
+    way(log_file(kit, 0))
+    rows = (kit.local / "audit.jsonl").read_bytes().split(b"\n")
+    (kit.local / "audit.jsonl").write_bytes(b"\n".join([rows[0].replace(b"Ada", b"Eve"), *rows[1:]]))
+    shutil.rmtree(kit.local / "cache")
+    with pytest.raises(LogDamaged):
+        kit.project.log()
+
+
+def test_a_pack_under_another_name_is_damage(kit: Any) -> None:
+    data = b"".join(kit.log_files()[name] for name in sorted(kit.log_files()))
+    (kit.root / ".taskkeep" / "audit" / "pack-0.jsonl").write_bytes(data)
+    forget(kit)
+    no_git(kit)
+    with pytest.raises(LogDamaged, match="not what its name says"):
+        kit.project.log()
+
+
+def test_the_joined_log_answers_where_git_cannot_be_asked(kit: Any) -> None:
+    """No repository, or one whose objects are gone."""
+    name = sorted(kit.log_files())[1]
+    path = kit.root / ".taskkeep" / "audit" / name
+    data = path.read_bytes()
+    path.write_bytes(b"rubbish\n")
+    shutil.rmtree(kit.local / "cache")
+    shutil.rmtree(kit.folder / ".git" / "objects")
+    (kit.folder / ".git" / "objects").mkdir()
+    assert len(kit.project.log().events) == 3
+    broken_git(kit)
+    page = kit.project.log()
+    assert len(page.events) == 3
+    assert "joined log" in page.notes[0]
+    assert path.read_bytes() != data, "a reader writes nothing"
+
+
+def test_a_file_of_the_log_is_found_in_an_older_commit(kit: Any) -> None:
+    """The last one has it damaged or not at all."""
+    path = log_file(kit, 1)
+    data = path.read_bytes()
+    path.write_bytes(b"rubbish\n")
+    kit.git("commit", "-q", "-a", "-m", "damaged")
+    forget(kit)
+    assert len(kit.project.log().events) == 3
+    kit.git("rm", "-q", str(path.relative_to(kit.folder)))
+    kit.git("commit", "-q", "-a", "-m", "gone")
+    kit.project.doctor(fix=True)
+    assert len(kit.project.log().events) == 2
+    assert not path.exists() or path.read_bytes() == data
+
+
+def test_events_that_lie_in_a_pack_now_are_not_gone(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit before has them loose; doctor brings none of them back twice."""
+    from taskkeep.store.pack import pack_old
+    from taskkeep.store.save import Options, writing
+
+    no_commit = Options(commit=True)
+    with writing(Root(str(kit.root)), no_commit) as writer:
+        assert pack_old(writer, limit=1, kept=1)
+    kit.git("reset", "-q", "--soft", "HEAD~1")
+    forget(kit)
+    before = sorted(kit.log_files())
+    assert not any("brought back" in words for words in kit.project.doctor(fix=True).checked["fixed"])
+    assert sorted(kit.log_files()) == before
+
+
+def test_a_joined_log_that_lacks_what_lies_here_fills_no_gap(kit: Any) -> None:
+    no_git(kit)
+    rows = (kit.local / "audit.jsonl").read_bytes().splitlines(keepends=True)
+    (kit.local / "audit.jsonl").write_bytes(b"".join(rows[:2]))
+    shutil.rmtree(kit.local / "cache")
+    log_file(kit, 1).unlink()
+    kit.file.write_text("rubbish")
+    events = kit.project.log().events
+    assert len(events) == 2
+
+
+def test_a_damaged_backup_is_taken_from_git_only_where_its_commit_has_the_same(kit: Any) -> None:
+    """A commit that was rewritten since is no witness, nor one that is gone; then the log answers."""
+    kit.project.make_backup()
+    kit.project.add("third")
+    kit.project.add("fourth")
+    name = sorted(path.name for path in (kit.local / "backups").iterdir())[-1]
+    for spoil in ("rewritten", "gone"):
+        (kit.local / "backups" / name).write_bytes(b"rubbish")
+        if spoil == "rewritten":
+            message = kit.git("log", "-1", "--format=%B", "HEAD~1")
+            kit.git("checkout", "-q", "--orphan", "rewritten")
+            kit.git("rm", "-q", "--cached", "backlog.json")
+            kit.git("commit", "-q", "--allow-empty", "-m", message)
+            kit.git("branch", "-D", "-q", "main")
+            kit.git("add", "-A")
+            kit.git("commit", "-q", "-m", "all")
+        else:
+            kit.git("commit", "-q", "--amend", "-m", "without its trailers")
+            kit.git("checkout", "-q", "--orphan", "other")
+            kit.git("commit", "-q", "-m", "other")
+            kit.git("branch", "-D", "-q", "rewritten")
+        moment = kit.project.at(name)
+        assert {task["title"] for task in moment.backlog().tasks.values()} == {"first", "second", "third"}
+        assert "the log" in moment.notes[0]
+
+
+# -- names of points in time ---------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("alike")
+def test_the_beginning_of_several_events_is_asked_about(kit: Any) -> None:
+    for number in range(2):
+        kit.project.add(f"task {number}")
+    with pytest.raises(AmbiguousPoint, match="may be event"):
+        kit.project.at("abcdef00")
+    with pytest.raises(AmbiguousPoint, match="may be"):
+        kit.project.undo("abcdef00")
+
+
+def test_an_event_that_git_alone_has_still_is_told_from_its_commit(kit: Any) -> None:
+    event = kit.project.log(limit=1).events[0]["event_id"]
+    kit.git("reset", "-q", "--hard", "HEAD~1")
+    (kit.local / "audit.jsonl").unlink()
+    moment = kit.project.at(event)
+    assert {task["title"] for task in moment.backlog().tasks.values()} == {"first", "second"}
+    assert "from commit" in moment.notes[0]
+
+
+def test_without_git_an_unknown_name_is_unknown(kit: Any) -> None:
+    """With what is nearest, and for hexadecimal digits the events that begin alike."""
+    event = kit.project.log(limit=1).events[0]["event_id"]
+    no_git(kit)
+    for name in ("nosuch", "0" * 40, event[:4] + "zz"):
+        with pytest.raises(UnknownPoint):
+            kit.project.at(name)
+    wrong = event[:6] + ("0" if event[6] != "0" else "1")
+    with pytest.raises(UnknownPoint) as refused:
+        kit.project.at(wrong)
+    assert event in refused.value.details["nearest"]
+
+
+def test_a_repository_that_cannot_be_read_hides_no_event(kit: Any) -> None:
+    event = kit.project.log(limit=1).events[0]["event_id"]
+    broken_git(kit)
+    assert titles_at(kit, event[:8]) == {"first", "second"}
+    with pytest.raises(GitUnavailable):
+        kit.project.at("HEAD")
+    with pytest.raises(GitUnavailable):
+        kit.project.at("0000000")
+
+
+def test_a_branch_that_looks_like_a_time_that_never_was_is_a_branch(kit: Any) -> None:
+    kit.git("branch", "2026-13-45", "HEAD~1")
+    assert titles_at(kit, "2026-13-45") == {"first"}
+    with pytest.raises(BadPoint, match="is no time"):
+        kit.project.at("2026-13-46")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_branches_are_known_from_below_the_top_and_from_a_linked_worktree(
+    kit: Any, scratch: Path, packed: bool
+) -> None:
+    """By git's files alone; where there is no git there are none, and a damaged one names none."""
+    kit.git("branch", "2026-11-20")
+    kit.git("worktree", "add", "-q", str(scratch / "linked"))
+    if packed:
+        kit.git("pack-refs", "--all")
+    (kit.folder / "sub").mkdir()
+    for folder in (kit.folder, kit.folder / "sub", scratch / "linked"):
+        assert is_ref(Root(str(folder)), "2026-11-20"), folder
+        assert not is_ref(Root(str(folder)), "2026-11-21"), folder
+    assert not is_ref(Root("/nowhere-at-all"), "2026-11-20")
+    (scratch / "linked" / ".git").write_bytes(b"\xff")
+    assert not is_ref(Root(str(scratch / "linked")), "2026-11-20")
+
+
+def test_the_git_folder_of_a_submodule_is_looked_into(scratch: Path, kit: Any) -> None:
+    """A file names it, and it has no common folder."""
+    (scratch / "sub").mkdir()
+    kit.git("branch", "2026-11-20")
+    (scratch / "sub" / ".git").write_text(f"gitdir: {kit.folder / '.git'}\n")
+    assert is_ref(Root(str(scratch / "sub")), "2026-11-20")
+
+
+def test_the_beginning_of_several_hashes_is_asked_about(bare_kit: Any) -> None:
+    taskkeep.init(str(bare_kit.folder))
+    seen: dict[str, int] = {}
+    import subprocess
+    from hashlib import sha1
+
+    for number in range(20_000):
+        name = sha1(b"blob %d\0%d" % (len(str(number)), number)).hexdigest()[:4]
+        if name in seen and set(name) & set("abcdef"):
+            break
+        seen[name] = number
+    for one in (number, seen[name]):
+        subprocess.run(
+            ["git", "hash-object", "-w", "--stdin"], cwd=bare_kit.folder, input=str(one).encode(), check=True,
+            capture_output=True,
+        )  # fmt: skip
+    with pytest.raises(AmbiguousPoint, match="several hashes"):
+        bare_kit.project.at(name)
+
+
+def test_an_archive_edited_by_hand_is_no_ground_for_the_past(kit: Any) -> None:
+    kit.project.finish([kit.id_of("first")])
+    kit.project.archive(older_than="0d")
+    kit.project.add("third")
+    event = kit.project.log(limit=1).events[0]["event_id"]
+    for number in range(6):
+        kit.project.add(f"more {number}")
+    (kit.root / "backlog.archive.json").write_text("edited")
+    assert titles_at(kit, event) == {"second", "third"}
+    assert len(kit.project.at(event).backlog().archived) == 1
+
+
+# -- restore, over what lies there -------------------------------------------------------------------------
+
+
+def test_a_field_of_a_newer_version_is_a_hand_edit_unless_a_save_wrote_it(kit: Any) -> None:
+    kit.file.write_text(kit.file.read_text().replace('"title": "first"', '"title": "first",\n      "colour": "red"'))
+    with pytest.raises(UnknownField):
+        kit.project.restore([kit.id_of("second")], at="HEAD~1")
+    saved = kit.project.restore([], at="HEAD")
+    assert any("no save wrote" in words for words in saved.warnings)
+    kit.assert_sound()
+
+
+def test_a_dry_run_over_a_damaged_log_says_who_has_it(kit: Any) -> None:
+    flip(log_file(kit, 0))
+    forget(kit)
+    before = kit.files()
+    with pytest.raises(LogDamaged, match="has it"):
+        kit.project.restore([], at="HEAD", dry_run=True)
+    assert kit.files() == before
+
+
+def test_a_log_that_does_not_lead_to_its_own_state_is_no_ground(kit: Any) -> None:
+    """As where somebody forged its last event."""
+    path = log_file(kit, -1)
+    event = json.loads(path.read_text())
+    event["after"] = "0" * 64
+    event["hash"] = event_hash(event)
+    path.write_bytes(line(event))
+    kit.git("commit", "-q", "-a", "-m", "forged")
+    forget(kit)
+    with pytest.raises(HandEdit):
+        kit.project.add("refused")
+    with pytest.raises(LogDamaged, match="does not lead to the state"):
+        kit.project.restore([], at="HEAD")
+
+
+@pytest.mark.parametrize("way", ["damaged", "gone", "as it was", "too many"])
+def test_the_archive_comes_back_with_a_damaged_backlog(kit: Any, way: str) -> None:
+    """Or goes, where no save has made one; what lay there is kept aside."""
+    if way != "too many":
+        kit.project.finish([kit.id_of("first")])
+        kit.project.archive(older_than="0d")
+    wanted = kit.project.backlog()
+    path = kit.root / "backlog.archive.json"
+    if way == "damaged":
+        path.write_text("rubbish")
+    elif way == "gone":
+        path.unlink()
+    elif way == "too many":
+        path.write_text("mine")
+    kit.file.write_text("rubbish")
+    before = kit.files()
+    assert kit.project.restore([], at="now", dry_run=True).changed
+    assert kit.files() == before
+
+    kit.project.restore([], at="now")
+
+    after = kit.project.backlog()
+    assert (after.tasks, after.archived) == (wanted.tasks, wanted.archived)
+    assert path.exists() == (way != "too many")
+    kept = [file.read_text() for file in (kit.local / "damaged").rglob("*") if file.is_file()]
+    assert ("mine" in kept) == (way == "too many")
+    kit.assert_sound()
+
+
+def test_a_mended_file_whose_commit_had_waited_waits_again(kit: Any) -> None:
+    kit.project.add("waits", commit=False)
+    kit.file.write_text("rubbish")
+    saved = kit.project.restore([], at="now")
+    assert saved.pending
+    assert "waits" in kit.titles()
+    kit.project.recover()
+    kit.assert_sound()
+
+
+def test_a_task_is_restored_by_the_id_that_it_has_today(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of then it is found by its identity, in the archive too; an id that nobody ever had is not there."""
+    uid = kit.project.show([kit.id_of("first")])[0]["uid"]
+    old = kit.id_of("first")
+    edit(kit, "first", priority="high")
+    then = kit.project.log(limit=1).events[0]["event_id"]
+    edit(kit, "first", priority="low")
+    after = kit.project.backlog()
+    renamed = {**after.tasks[old], "id": "TRENAMED", "aliases": []}
+
+    def rename(backlog: Any, context: Any) -> Any:
+        tasks = {name: task for name, task in backlog.tasks.items() if name != old}
+        return taskkeep.Backlog(dict(sorted({**tasks, "TRENAMED": renamed}.items())), backlog.archived)
+
+    kit.project._save("rename", None, rename, {"why": "to see"})
+    saved = kit.project.restore(["TRENAMED"], at=then)
+    assert saved.changed
+    assert [task["priority"] for task in saved.tasks] == ["high"]
+    assert saved.tasks[0]["uid"] == uid
+    with pytest.raises(TaskNotThen):
+        kit.project.restore(["TNOBODY"], at=then)
+
+
+def test_what_todays_schema_does_not_allow_is_named_field_by_field() -> None:
+    task = {
+        "id": "T0001", "uid": "0" * 32, "title": "a", "status": "todo", "priority": "medium", "type": "task",
+        "created_at": "2026-11-20T12:00:00.000000Z", "created_by": "ada", "updated_at": "2026-11-20T12:00:00.000000Z",
+    }  # fmt: skip
+    one, two = {**task, "status": "never"}, {**task, "id": "T0002", "uid": "1" * 32, "priority": "urgent"}
+    with pytest.raises(InvalidField, match="status"):
+        _refuse_invalid(taskkeep.Backlog({}), taskkeep.Backlog({"T0001": one}))
+    with pytest.raises(InvalidField, match=r"T0001: status, T0002: priority"):
+        _refuse_invalid(taskkeep.Backlog({}), taskkeep.Backlog({"T0001": one, "T0002": two}))
+    _refuse_invalid(taskkeep.Backlog({"T0001": one}), taskkeep.Backlog({"T0001": one}))
+
+
+# -- what is not there, and what was last ---------------------------------------------------------------------
+
+
+def test_that_a_task_is_not_there_is_said_whatever_the_log_is_worth(kit: Any) -> None:
+    flip(log_file(kit, 0))
+    forget(kit)
+    with pytest.raises(TaskNotFound):
+        kit.project.show(["TNOBODY"])
+
+
+def test_a_primer_names_a_log_that_holds_no_events(kit: Any) -> None:
+    log_file(kit, -1).write_bytes(b"rubbish\n")
+    with pytest.raises(LogDamaged, match="holds no events"):
+        kit.project.prime()
+    shutil.rmtree(kit.root / ".taskkeep" / "audit")
+    assert kit.project.prime().recent == []
+
+
+def test_before_the_first_change_there_was_nothing(kit: Any) -> None:
+    shutil.rmtree(kit.root / ".taskkeep" / "audit")
+    forget(kit)
+    with pytest.raises(BeforeFirst):
+        kit.project.at("2026-01-01")
+
+
+def test_what_a_request_did_not_change_is_passed_over_in_search_of_a_version(kit: Any) -> None:
+    """An etag of before is explained though the task went to the archive since."""
+    task_id = kit.id_of("first")
+    kit.project.finish([task_id])
+    old = kit.project.show([task_id])[0]
+    kit.project.archive(older_than="0d")
+    assert log.version_with_etag(Root(str(kit.root)), old["uid"], etag(old)) == old
