@@ -226,7 +226,7 @@ def judge(backlog: Backlog, ledgers: list[Path]) -> tuple[list[str], dict[str, A
     return bad, {
         "acknowledged": dict(Counter(row["done"] for row in kept)),
         "refused": dict(Counter(row["exit"] for row in done if row["exit"])),
-        "killed under way": sum("try" in row for row in rows) - len(done),
+        "killed under way": sum("try" in row for row in rows) - sum("at" in row for row in done),
         "tasks": len(everything),
         "events": len(events),
         "median seconds, first tenth": round(median(times[:tenth]), 3),
