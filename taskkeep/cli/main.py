@@ -50,6 +50,8 @@ def _dispatch(args: Sequence[str]) -> int:
     from taskkeep.cli.texts import check_arguments
 
     check_arguments(args)
+    if args and args[0] == "help":
+        args = [*args[1:2], "--help"]
     if (plain := read(args)) is not None:
         answer = plain.run()
         return answer if isinstance(answer, int) else 0
