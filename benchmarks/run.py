@@ -26,6 +26,7 @@ from typing import NamedTuple
 HERE = Path(__file__).resolve().parent
 SIZES = (100, 1_000, 10_000)
 LARGE = 100_000
+LARGE_RUNS = 3
 LONG_LOG = 50_000
 BATCH = 1_000
 PAST = 1_000
@@ -69,6 +70,7 @@ class Bench:
         if not self.tool:
             sys.exit("taskkeep is not installed beside this Python: pip install -e .")
         self.rows: list[Row] = []
+        self.first = 1  # the first of a command's runs that counts
 
     def cost(self, args: list[str], cwd: Path) -> Cost:
         """Run one command to its end. A failure of it ends all."""
@@ -92,13 +94,13 @@ class Bench:
         ``{turn}`` in *own* becomes the number of the run, so that each changes something, ``{id}`` one of *ids*.
         """
         costs: tuple[list[Cost], list[Cost]] = ([], [])
-        for turn in range(self.runs + 1):
+        for turn in range(self.first + self.runs):
             for gathered, args in zip(costs, (own, floor), strict=True):
                 words = {"{turn}": str(turn), "{id}": ids[turn] if ids else ""}
                 cost = self.cost([words.get(arg, arg.replace("{turn}", str(turn))) for arg in args], cwd)
                 if gathered is costs[1] and len(floor) > 1 and floor[1] == WRITE_FLOOR:
                     cost = cost.plus(self.cost(READ_FLOOR, cwd))
-                if turn:
+                if turn >= self.first:
                     gathered.append(cost)
         self.rows.append(Row(label, size, *costs))
         print(_line(self.rows[-1]), file=sys.stderr)
@@ -126,7 +128,9 @@ class Bench:
         self.measure("--version", "", [self.tool, "--version"], READ_FLOOR, self.folder)
 
     def size(self, count: int) -> None:
-        """All commands on a backlog of *count* tasks."""
+        """All commands on a backlog of *count* tasks; of a large one each LARGE_RUNS times, which all count."""
+        if count >= LARGE:
+            self.runs, self.first = LARGE_RUNS, 0
         size = f"{count:,}"
         tasks = self.folder / f"tasks-{count}.json"
         self.cost([sys.executable, str(HERE / "tasks.py"), str(count), str(tasks)], self.folder)
@@ -165,7 +169,7 @@ class Bench:
     def batch(self, size: str, floor: list[str], path: Path) -> None:
         """BATCH operations as one change: half of them fields, half notes."""
         ids = self.open_ids(path, BATCH // 2)
-        for turn in range(self.runs + 1):
+        for turn in range(self.first + self.runs):
             rows = [{"op": "update", "id": name, "assignee": f"someone-{turn}"} for name in ids]
             rows += [{"op": "note", "id": name, "text": f"Seen in turn {turn}."} for name in ids]
             (self.folder / f"plan-{turn}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -192,18 +196,19 @@ class Bench:
         own, target = [self.tool, "merge-driver", *names, "backlog.json"], names[1]
         shutil.copyfile(target, f"{target}.kept")
         costs: tuple[list[Cost], list[Cost]] = ([], [])
-        for turn in range(self.runs + 1):
+        for turn in range(self.first + self.runs):
             for gathered, args in zip(costs, (own, [sys.executable, MERGE_FLOOR, *names]), strict=True):
                 shutil.copyfile(f"{target}.kept", target)
                 cost = self.cost(args, folder)
-                if turn:
+                if turn >= self.first:
                     gathered.append(cost)
         self.rows.append(Row(f"merge-driver, 2 x {edits:,} edits", f"{count:,}", *costs))
         print(_line(self.rows[-1]), file=sys.stderr)
 
     def travel(self, count: int, path: Path, some: str) -> None:
         """What looks back, with PAST events more, beside `list` on the same backlog."""
-        self.cost([sys.executable, str(HERE / "long_log.py"), str(path), f"+{PAST}"], path)
+        singles = 20 if count >= LARGE else 200
+        self.cost([sys.executable, str(HERE / "long_log.py"), str(path), f"+{PAST}", str(singles)], path)
         listing = [self.tool, "list"]
         found = subprocess.run(
             [self.tool, "log", "--limit", "1", "--json"], cwd=path, env=self.env, capture_output=True, check=True
@@ -221,11 +226,11 @@ class Bench:
         # Each turn goes there or back, so that there always is something to bring back.
         own: list[Cost] = []
         floors: list[Cost] = []
-        for turn in range(self.runs + 1):
+        for turn in range(self.first + self.runs):
             self.cost([self.tool, "update", some, "--title", f"Something else {turn}"], path)
             cost = self.cost([self.tool, "restore", "--at", last["timestamp"], "--yes"], path)
             floor = self.cost(listing, path)
-            if turn:
+            if turn >= self.first:
                 own.append(cost)
                 floors.append(floor)
         self.rows.append(Row("restore --at TIME, against list", size, own, floors))
@@ -298,7 +303,8 @@ def _line(row: Row) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure taskkeep and print a Markdown table.")
-    parser.add_argument("--large", action="store_true", help=f"measure {LARGE:,} tasks too")
+    parser.add_argument("--large", action="store_true", help=f"measure {LARGE:,} tasks too, {LARGE_RUNS} runs each")
+    parser.add_argument("--only", type=int, metavar="TASKS", help="only backlogs of this size")
     parser.add_argument("--runs", type=int, default=15, metavar="N", help="runs of each command, at least 10")
     asked = parser.parse_args()
     if asked.runs < 10:
@@ -310,13 +316,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="taskkeep-bench-") as name:
         bench = Bench(Path(name), asked.runs)
         bench.version()
-        for count in (*SIZES, *([LARGE] if asked.large else [])):
+        for count in [asked.only] if asked.only else [*SIZES, *([LARGE] if asked.large else [])]:
             bench.size(count)
             if count == 1_000:
                 bench.long_log(count)
     git = subprocess.run(["git", "--version"], capture_output=True, text=True, check=True).stdout.split()[2]
     print(f"{os.cpu_count()} cores, {platform.system()}, {platform.python_implementation()}", end=" ")
-    print(f"{platform.python_version()}, git {git}, {asked.runs} runs each.\n")
+    print(f"{platform.python_version()}, git {git}, {asked.runs} runs each", end="")
+    print(f" ({LARGE_RUNS} at {LARGE:,} tasks).\n" if asked.large else ".\n")
     print("| command | tasks | ms | floor, ms | ratio | peak memory, MiB |")
     print("|---|--:|--:|--:|--:|--:|")
     for row in bench.rows:

@@ -19,8 +19,11 @@ Changes = dict[str, Any]
 
 VERSION = 1
 SEQUENCE_FIELDS = ("acceptance_criteria", "notes")
-_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
-_encode_sorted = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode
+# What is decoded JSON or made by us goes in no circle.
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=False).encode
+_encode_sorted = json.JSONEncoder(
+    ensure_ascii=False, separators=(",", ":"), sort_keys=True, check_circular=False
+).encode
 
 
 class Request:

@@ -47,7 +47,7 @@ PATTERNS: dict[str, tuple[tuple[str, ...], str]] = {
         r"[A-Za-z0-9+/=]{40}(?:[A-Za-z0-9+/=\s]|\\[nr]){0,20000}",
     ),
 }  # fmt: skip
-_MARKS = tuple(mark for marks, _ in PATTERNS.values() for mark in marks)
+MARKS = tuple(mark for marks, _ in PATTERNS.values() for mark in marks)
 _SHOWN = 4
 
 _compiled: list[tuple[str, re.Pattern[str]]] = []
@@ -63,7 +63,7 @@ class Secret(NamedTuple):
 
 def might_hold(text: str) -> bool:
     """False where *text* surely holds none; costs next to nothing."""
-    return any(mark in text for mark in _MARKS)
+    return any(mark in text for mark in MARKS)
 
 
 def find(text: str) -> list[Secret]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.errors import BacklogUnreadable, InputInvalid, UnknownField
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from taskkeep.backlog.task import Task
 
@@ -263,17 +263,39 @@ def parse(data: bytes, name: str = "backlog.json", *, only_known: bool = False) 
     return tasks
 
 
-def parse_written(data: bytes) -> list[Task] | None:
+def is_dump(data: bytes, tasks: list[Task]) -> bool:
+    """Is *data*, byte for byte, what `dump` gives for these tasks?"""
+    return dump(tasks) == data
+
+
+def span_of(data: bytes, tasks: Sequence[Task]) -> list[int]:
+    """Where the text of these tasks, which follow one another, begins and ends in *data*; empty where it is not."""
+    if not tasks:
+        return []
+    blocks = list(map(_block, tasks))
+    at, text = data.find(blocks[0]), b",".join(blocks)
+    return [at, at + len(text)] if at >= 0 and data.startswith(text, at) else []
+
+
+def are_spans(data: bytes, spans: Sequence[int], count: int) -> bool:
+    """Do *count* spans, each a beginning and an end, make up all of *data*, as `dump` puts tasks together?"""
+    if not data.startswith(_HEAD) or not data.endswith(_TAIL) or len(spans) != 2 * count:
+        return False
+    begins, ends = [*spans[::2], len(data) - len(_TAIL) + 1], [len(_HEAD) - 1, *spans[1::2]]
+    joins = list(zip(ends, begins, strict=True))
+    return all(begin == end + 1 for end, begin in joins) and all(data[end : end + 1] == b"," for end, _ in joins[1:-1])
+
+
+def parse_written(data: bytes, is_text: Callable[[bytes, list[Task]], bool] = is_dump) -> list[Task] | None:
     """The tasks in *data* where it is, byte for byte, what `dump` gives for them; else None: `parse` says more.
 
-    Quick, since nobody has to look for keys given twice: dump would have written them once.
+    Quick, since nobody has to look for keys given twice: dump would have written them once. *is_text* is asked
+    in the place of `is_dump`.
     """
     try:
-        value = json.loads(
-            data.decode(), parse_constant=_constant, parse_float=parse_float, parse_int=_int_reader(data)
-        )
+        value = json.loads(data.decode(), parse_constant=_constant, parse_int=_int_reader(data))
         tasks = tasks_of(value, "it")
-        return tasks if dump(tasks) == data else None
+        return tasks if is_text(data, tasks) else None
     except (BacklogUnreadable, ValueError, KeyError, TypeError, RecursionError):
         return None
 

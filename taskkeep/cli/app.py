@@ -100,6 +100,7 @@ SAVING = "Saving"
 FIELDS = "Fields"
 FILTERS = "Filters"
 OUTPUT = "Output"
+WITHOUT_ID = ("claim", "log", "restore", "resolve")  # commands that take ids, and mean something without one
 
 
 def option(
@@ -253,6 +254,13 @@ class Reader(TyperCommand):
             for param, names in shown.items():
                 param.opts = names
 
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """What stands behind the command, in brackets only what may be left out; ids are asked for by us."""
+        pieces = [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        if self.name in WITHOUT_ID:
+            return pieces
+        return [piece.strip("[]") if piece in ("[ID...]", "[ID]", "[TEXT]") else piece for piece in pieces]
+
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
@@ -383,7 +391,7 @@ def unknown_command(name: str) -> Usage:
     from taskkeep.backlog.task import nearest, shortened
     from taskkeep.cli.guesses import command_hint
 
-    hint = command_hint(name, [*COMMANDS, *ALIASES])
+    hint = command_hint(name, {**dict(zip(COMMANDS, COMMANDS, strict=True)), **ALIASES})
     if not hint:
         near = nearest(name, [*COMMANDS, *ALIASES])
         near = list(dict.fromkeys(ALIASES.get(word, word) for word in near))[:2]

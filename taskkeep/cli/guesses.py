@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from taskkeep.backlog.task import nearest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 
 # What says it -> the words for it.
@@ -75,17 +75,17 @@ _SENTENCES = {
 }
 
 
-def command_hint(name: str, known: Iterable[str]) -> str:
-    """What to write instead of a command that there is not; empty where nobody knows."""
+def command_hint(name: str, known: Mapping[str, str]) -> str:
+    """What to write instead of a command that there is not, of those *known* by all their names; empty where nobody
+    knows."""
     word = name.lower()
     if word in COMMANDS:
         return COMMANDS[word]
-    known = list(known)
     # add-task, task_list, getTask: the tools of other trackers.
     parts = [part for part in word.replace("_", "-").replace(":", "-").split("-") if part not in ("task", "tasks")]
     bare = "-".join(parts).removesuffix("tasks").removesuffix("task")
     if bare in known:
-        return f"Did you mean {bare}?"
+        return f"Did you mean {known[bare]}?"
     return COMMANDS.get(bare, "")
 
 

@@ -50,12 +50,11 @@ def _dispatch(args: Sequence[str]) -> int:
     from taskkeep.cli.texts import check_arguments
 
     check_arguments(args)
+    if args and args[0] == "help":
+        args = [*args[1:2], "--help"]
     if (plain := read(args)) is not None:
         answer = plain.run()
         return answer if isinstance(answer, int) else 0
-    from taskkeep.cli.lean import import_typer
-
-    import_typer()
     import typer
 
     from taskkeep.cli.app import group
@@ -78,10 +77,8 @@ def _version() -> int:
 
 def _complete(words: Sequence[str]) -> int:
     from taskkeep.cli.completing import answer
-    from taskkeep.cli.lean import import_typer
     from taskkeep.cli.output import write_out
 
-    import_typer()
     write_out(answer(words))
     return 0
 

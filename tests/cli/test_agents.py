@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from taskkeep.store.agents import AGENTS, Agent
+from taskkeep.store.setup.agents import AGENTS, Agent
 
 from .conftest import Cli
 
@@ -126,7 +126,7 @@ def test_wrong_words_are_named(cli: Cli) -> None:
 
 def test_a_further_agent_is_one_row(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     row = Agent("acme", "ACME.md", settings=".acme/hooks.json", hooks={"Start": (None, "taskkeep prime")})
-    monkeypatch.setattr("taskkeep.store.agents.AGENTS", (*AGENTS, row))
+    monkeypatch.setattr("taskkeep.store.setup.agents.AGENTS", (*AGENTS, row))
     assert cli("agents", "install", "acme").status == 0
     assert json.loads((cli.folder / ".acme" / "hooks.json").read_text())["hooks"].keys() == {"Start"}
     assert "acme\tinstalled" in cli("agents").out
@@ -137,6 +137,7 @@ def test_the_hooks_that_are_installed_run(cli: Cli) -> None:
     cli("agents", "install", "claude")
     hooks = json.loads((cli.folder / ".claude" / "settings.json").read_text())["hooks"]
     [guard] = hooks["PreToolUse"][0]["hooks"]
+    [start] = hooks["SessionStart"][0]["hooks"]
     event = {"hook_event_name": "PreToolUse", "cwd": str(cli.folder), "tool_name": "Write"}
 
     def run(command: str, tool_input: dict[str, Any], path: str) -> subprocess.CompletedProcess[str]:
@@ -152,6 +153,9 @@ def test_the_hooks_that_are_installed_run(cli: Cli) -> None:
     for tool_input, where in (({"file_path": "x.py"}, path), ({"file_path": "backlog.json"}, "/nowhere")):
         passed = run(guard["command"], tool_input, where)
         assert (passed.returncode, passed.stdout) == (0, "")
+    assert run(start["command"], {}, path).stdout.startswith("taskkeep: 0 open")
+    without = run(start["command"], {}, "/nowhere")
+    assert (without.returncode, without.stdout, without.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize("stdin", [b"", b"[]", b'{"tool_input": 3}', b"{" * 5000])

@@ -213,6 +213,27 @@ def test_show_has_one_task_or_several(cli: Cli) -> None:
     assert f"id: {first}\ntitle: a\n" in cli("show", first).out
 
 
+@pytest.mark.parametrize(
+    ("name", "usage"),
+    [
+        ("add", "[OPTIONS] TITLE"),
+        ("done", "[OPTIONS] ID..."),
+        ("note", "[OPTIONS] ID TEXT"),
+        ("claim", "[OPTIONS] [ID]"),
+        ("restore", "[OPTIONS] [ID...]"),
+        ("diff", "[OPTIONS] [FROM] [TO]"),
+    ],
+)
+def test_usage_puts_into_brackets_what_may_be_left_out(empty: Cli, name: str, usage: str) -> None:
+    assert empty(name, "--help").out.startswith(f"Usage: taskkeep {name} {usage}\n")
+
+
+def test_help_as_a_word_is_the_option(empty: Cli) -> None:
+    assert empty("help").out == empty("--help").out
+    assert empty("help", "add").out == empty("add", "--help").out
+    assert empty("help", "nosuch").status == 2
+
+
 def test_help_is_grouped_and_has_an_example(empty: Cli) -> None:
     assert empty().status == 0
     assert empty().out == empty("--help").out == empty("-h").out

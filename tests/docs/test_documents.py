@@ -164,6 +164,22 @@ def test_the_changelog_begins_with_this_version() -> None:
     assert found[1] == taskkeep.__version__
 
 
+def test_the_version_stands_in_one_place() -> None:
+    """Beside it only the changelog names it: a release changes two lines."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=TOP, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("no checkout of git")
+    names = [name for name in listed.stdout.split("\0") if name]
+    paths = [TOP / name for name in names if not name.startswith((".taskkeep/", "backlog."))]
+    naming = {
+        str(path.relative_to(TOP))
+        for path in paths
+        if path.is_file() and f" {taskkeep.__version__}" in re.sub(r"[\"'v-]", " ", path.read_text("utf-8", "replace"))
+    }
+
+    assert naming == {"taskkeep/__init__.py", "CHANGELOG.md"}
+
+
 # -- how the project is checked ------------------------------------------------------------
 
 

@@ -314,6 +314,32 @@ def test_a_new_branch_has_nothing_to_be_held_against(hub: Hub) -> None:
     assert (ran.status, ran.outputs["base"]) == (0, "")
 
 
+def test_what_a_deleted_branch_had_is_not_missed_on_the_default_one(hub: Hub) -> None:
+    """GitHub runs workflows on a push that deletes, too, and checks the default branch out for them."""
+    hub.branch("tried")
+    hub.project.add("only there")
+    before = hub.push("tried")
+    git(hub.work, "push", "-q", "origin", ":tried")
+    git(hub.work, "checkout", "-q", "main")
+    hub.check_out(hub.head())
+
+    ran = hub.run("push", {"before": before, "after": "0" * 40, "deleted": True})
+
+    assert (ran.status, ran.outputs["base"]) == (0, "")
+
+
+def test_a_pull_request_of_a_fork_is_checked_by_its_merge_alone(hub: Hub) -> None:
+    """Its branch lies elsewhere, and is gone when somebody runs the check again."""
+    hub.branch("of-a-fork")
+    hub.lose(hub.ids[0])
+    event = hub.pull_request("of-a-fork")
+    hub.check_out(hub.head())
+
+    ran = hub.run("pull_request", event)
+
+    assert (ran.status, "lost_task" in ran.log) == (1, True)
+
+
 def test_what_a_forced_push_threw_away_is_missed(hub: Hub) -> None:
     old = hub.head()
     hub.project.add("thrown away")

@@ -11,6 +11,7 @@ import pytest
 
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import DiskFault, GitLocked, NotFound
+from taskkeep.store.git.repository import Answer, Repository
 
 from .test_recovery import MOST, Die, every_step
 
@@ -65,7 +66,7 @@ def test_a_resolve_that_was_killed_with_its_git_leaves_no_lock_to_be_removed_by_
 ) -> None:
     """Killed while git writes the index: whatever lock stands there is known as ours."""
     conflicting(kit)
-    killing = "import os, taskkeep.store.staging as staging; staging._update = lambda *_: os.kill(os.getpid(), 9);"
+    killing = "import os, taskkeep.store.git.staging as staging; staging._update = lambda *_: os.kill(os.getpid(), 9);"
     assert run_and_die(kit, MOST, f"{killing} project.resolve(choice='theirs')")
     assert (kit.folder / ".git" / "index.lock").exists()
 
@@ -125,4 +126,22 @@ def test_a_disk_that_fails_at_any_call_of_a_resolve_leaves_the_merge_as_it_was(
     assert kit.project.conflicts() == []
     kit.git("commit", "-q", "-m", "merge")
     kit.project.add("after")
+    kit.assert_sound()
+
+
+def test_a_folder_of_the_log_that_git_cannot_open_once_leaves_no_event_out_of_the_merge(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git then lists its new files as none, and ends well."""
+    conflicting(kit)
+    real = Repository.run
+
+    def blind(self: Repository, *args: str, **more: Any) -> Answer:
+        return Answer(0, b"", b"warning: could not open directory") if "-o" in args else real(self, *args, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Repository, "run", blind)
+        kit.project.resolve(choice="theirs")
+
+    kit.git("commit", "-q", "-m", "merge")
     kit.assert_sound()

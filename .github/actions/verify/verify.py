@@ -96,8 +96,8 @@ class Step:
             return self.there(self.of_event("merge_group", "base_sha"))
         if self.event_name == "push":
             before = self.of_event("before")
-            if before is None or set(before) == {"0"}:
-                return None
+            if before is None or set(before) == {"0"} or self.event.get("deleted"):
+                return None  # a new branch; a deleted one, where the default branch is what is checked out
             try:
                 return self.there(before)
             except StepError:

@@ -44,7 +44,10 @@ def ready(ctx: typer.Context) -> None:
 
 
 @app.command("search", cls=PastListing, epilog='taskkeep search "merge driver" --all')
-def search(ctx: typer.Context, text: Annotated[str, typer.Argument(metavar="TEXT")]) -> None:
+def search(
+    ctx: typer.Context,
+    text: Annotated[str, typer.Argument(metavar="TEXT", help="Words, of which a task must hold all.")],
+) -> None:
     """List tasks that hold all the words of a text.
 
     Looked for in ids, titles, descriptions, criteria, notes, labels, references and metadata,

@@ -32,9 +32,15 @@ def update(
     unset: Annotated[
         Texts, typer.Option("--unset", metavar="FIELD", help="Take a field out; metadata.KEY too.")
     ] = None,
-    remove_label: Annotated[Texts, typer.Option("--remove-label", metavar="LABEL")] = None,
-    remove_dep: Annotated[Texts, typer.Option("--remove-dep", metavar="ID")] = None,
-    remove_ref: Annotated[Texts, typer.Option("--remove-ref", metavar="REF")] = None,
+    remove_label: Annotated[
+        Texts, typer.Option("--remove-label", metavar="LABEL", help="Take a label out. May repeat.")
+    ] = None,
+    remove_dep: Annotated[
+        Texts, typer.Option("--remove-dep", metavar="ID", help="Take a dependency out. May repeat.")
+    ] = None,
+    remove_ref: Annotated[
+        Texts, typer.Option("--remove-ref", metavar="REF", help="Take a reference out. May repeat.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Also while it is claimed by someone else.")] = False,
 ) -> None:
     """Change fields of tasks.

@@ -20,6 +20,7 @@ from taskkeep.store.log import archive_after
 from taskkeep.store.narrowing import Narrowing, narrowing_of
 from taskkeep.store.validate import task_problem
 from taskkeep.store.verify.findings import ERROR, WARNING
+from taskkeep.store.verify.forks import Forks
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from taskkeep.store.verify.findings import Findings, Progress
     from taskkeep.store.verify.trees import Tree
 
+MANY = 2000  # tasks from which on forks are worth their start
 ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
 FROM_GIT = "Bring it back from git: 'git log' shows the commits that touched it."
 # Ways of deleting that are a reason in themselves.
@@ -125,7 +127,7 @@ def _parse(judged: Judged, name: str) -> list[Task] | None:
     tree, findings = judged.tree, judged.findings
     try:
         data = tree.data(name)
-        if (tasks := text.parse_written(data)) is not None:
+        if (tasks := text.parse_written(data, _is_dump)) is not None:
             judged.written.add(name)
             return tasks
         return text.parse(data, name, only_known=True)
@@ -143,13 +145,26 @@ def _parse(judged: Judged, name: str) -> list[Task] | None:
     return None
 
 
+def _is_dump(data: bytes, tasks: list[Task]) -> bool:
+    """What `text.is_dump` says, of many tasks by forks; a law of the tests holds the one to the other."""
+    if len(tasks) < MANY:
+        return text.is_dump(data, tasks)
+    forks = Forks(lambda start, stop: text.span_of(data, tasks[start:stop]), len(tasks))
+    return text.are_spans(data, forks.found(), forks.parts)
+
+
 def _check_shape(judged: Judged, name: str) -> bool:
     tree, findings, tasks = judged.tree, judged.findings, judged.tasks[name]
     if tasks is None:
         return False
     sound = True
-    for number, task in enumerate(tasks):
-        if quick_ok(task) or not (problem := task_problem(task)):
+
+    def slow(start: int, stop: int) -> list[int]:
+        return [number for number in range(start, stop) if not quick_ok(tasks[number])]
+
+    for number in Forks(slow, len(tasks)).found() if len(tasks) >= MANY else slow(0, len(tasks)):
+        task = tasks[number]
+        if not (problem := task_problem(task)):
             continue
         sound = False
         shown = task.get("id") if isinstance(task.get("id"), str) else None
@@ -438,10 +453,17 @@ def _check_narrowed(judged: Judged, narrowing: Narrowing) -> None:
         judged.findings.add("schema", problem.message, task_id=task["id"], file=file, line=line, hint=problem.hint)
 
 
+def _might_hold(text_: str, count: int) -> bool:
+    def marked(start: int, stop: int) -> list[int]:
+        return [number for number in range(start, stop) if secrets.MARKS[number] in text_]
+
+    return bool(Forks(marked, len(secrets.MARKS)).found()) if count >= MANY else secrets.might_hold(text_)
+
+
 def _check_secrets(judged: Judged, allowed: Collection[tuple[str | None, str]]) -> None:
     tree = judged.tree
     for name, tasks in ((BACKLOG, judged.live), (ARCHIVE, judged.archived)):
-        if not tasks or not secrets.might_hold(tree.data(name).decode("utf-8", "replace")):
+        if not tasks or not _might_hold(tree.data(name).decode("utf-8", "replace"), len(tasks)):
             continue
         for task_id, task in tasks.items():
             for field, found in secrets.in_task(task):

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import secrets
 from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
+from taskkeep.store.git.revision import commit_of, commit_of_or_none, is_shallow
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
-from taskkeep.store.revision import commit_of, commit_of_or_none, is_shallow
 from taskkeep.store.verify import compare as between
 from taskkeep.store.verify.backups import check_backups
 from taskkeep.store.verify.checks import Judged, judge, named
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from taskkeep.backlog.events import Event
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
     from taskkeep.store.verify.findings import Progress, Verdict
 
@@ -55,7 +55,8 @@ def verify(where: Where, repository: Callable[[], Repository | None], asked: Ask
     Raises Usage, BadPoint, UnknownPoint, ShallowClone, GitUnavailable.
     """
     _check_asked(asked)
-    return Judgement(where, repository, asked).run()
+    judgement = Judgement(where, repository, asked)
+    return judgement.run()._replace(ground=judgement)
 
 
 def _check_asked(asked: Asked) -> None:
@@ -218,6 +219,8 @@ class Judgement:
         olds = [self._old_tree(commit, "the merge base" if commit != base_commit else "the base", tree)
                 for commit in merge_bases]  # fmt: skip
         tip = olds[0] if merge_bases == [base_commit] else self._old_tree(base_commit, "the base", tree)
+        # First, since git need not be asked for what lies here as well.
+        here = self._here() if self.asked.head is None and not self.git.bare else None
         self.shared.load([tree, tip, *olds])
         self.checked |= {
             "commit": head,
@@ -240,8 +243,9 @@ class Judgement:
             for old in olds[:1]:
                 if old.exists:
                     between.check_config_changed(old, tree, self.findings)
+        if here is not None:
+            self._hold_working_tree(here, tree)
         if self.asked.head is None:
-            self._hold_working_tree(tree)
             self._check_surroundings(tree.log.loose)
         return judged, between.changes_between(olds[0], judged)
 
@@ -289,11 +293,8 @@ class Judgement:
         if not tasks:
             findings.add("unreadable", f"the backlog of {old.label} is gone", line=1, hint="Bring it back from git.")
 
-    def _hold_working_tree(self, head: Tree) -> None:
+    def _hold_working_tree(self, here: Tree, head: Tree) -> None:
         """With a base: what lies here uncommitted."""
-        if self.repository is None or self.repository.bare:
-            return
-        here = self._here()
         if here.files == head.files and here.odd == head.odd:
             return
         judged = self.judge_head(here, Findings(base=True))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import cached_property
 from hashlib import new as new_hash
 from hashlib import sha256
@@ -17,17 +16,20 @@ from taskkeep.errors import BacklogUnreadable, GitUnavailable, Outside
 from taskkeep.store import log
 from taskkeep.store.files import read
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
+from taskkeep.store.verify.forks import Forks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 # git 2.45 and later fetch nothing by themselves from a partial clone's remote then.
 NO_FETCH = {"GIT_NO_LAZY_FETCH": "1"}
+WORTH_FORKS = 1 << 20  # bytes of one file from which on forks are worth their start
+CHUNK = 1000
 _LINK, _MODULE, _FOLDER = "120000", "160000", "040000"
 
 
@@ -41,24 +43,20 @@ class EventFile(NamedTuple):
 
 def read_events(data: bytes) -> EventFile:
     """Read the bytes of one file of the log, each line by itself."""
-    events: list[Event] = []
     lines: list[int] = []
     troubles: list[tuple[int, str]] = []
     rows = data.split(b"\n")
-    if rows[-1]:
-        troubles.append((len(rows), "is cut off"))
-    elif len(rows) == 1:
+    last = rows.pop()
+    if last:
+        troubles.append((len(rows) + 1, "is cut off"))
+    elif not rows:
         troubles.append((1, "is empty"))
-    for number, row in enumerate(rows[:-1], 1):
-        try:
-            event = json.loads(row)
-            if not is_event(event) or event["hash"] != event_hash(event) or line(event)[:-1] != row:
-                raise ValueError
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-            troubles.append((number, "is not the event that was written"))
-            continue
-        events.append(event)
-        lines.append(number)
+    found = _at_once(rows) if len(data) >= WORTH_FORKS else [_written(row) for row in rows]
+    lines = [number for number, event in enumerate(found, 1) if event is not None]
+    events = [event for event in found if event is not None]
+    troubles += [
+        (number, "is not the event that was written") for number, event in enumerate(found, 1) if event is None
+    ]
     names = [event["hash"] for event in events]
     if len(set(names)) != len(names):
         twice = next(at for at, name in enumerate(names) if name in names[:at])
@@ -70,6 +68,42 @@ def read_events(data: bytes) -> EventFile:
             troubles.append((lines[at], "stands before an event that it follows"))
             break
     return EventFile(events, lines, troubles)
+
+
+def _written(row: bytes) -> Event | None:
+    """The event of a line, which is byte for byte what a save writes; None for any other."""
+    try:
+        event: Event = json.loads(row)
+        if is_event(event) and event["hash"] == event_hash(event) and line(event)[:-1] == row:
+            return event
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        pass  # said by the None
+    return None
+
+
+def _at_once(rows: Sequence[bytes]) -> list[Event | None]:
+    """What `_written` says of each of many rows: held against their hashes in forks, decoded here meanwhile."""
+
+    def wrong(start: int, stop: int) -> list[int]:
+        return [number for number in range(start, stop) if _written(rows[number]) is None]
+
+    forks = Forks(wrong, len(rows))
+    found: list[Event | None] = []
+    starts = range(0, len(rows), CHUNK)
+    unread: set[int] = set()
+    for start in starts:
+        some = rows[start : start + CHUNK]
+        try:
+            found += json.loads(b"[%s]" % b",".join(some))
+        except (ValueError, RecursionError):
+            unread.add(start)
+        # Two wrong lines may make up for one another: where one is wrong, its neighbours are read one by one.
+        del found[start + len(some) :]
+        found += [None] * (start + len(some) - len(found))
+    unread |= {number - number % CHUNK for number in forks.found()}
+    for start in unread:
+        found[start : start + CHUNK] = map(_written, rows[start : start + CHUNK])
+    return found
 
 
 def is_event(event: Any) -> bool:
@@ -108,22 +142,17 @@ class Log:
         self.files = files
         self.sound = sound and not any(file.troubles for file in files.values())
         self.where: dict[str, tuple[str, int]] = {}
+        self.loose: list[Event] = []  # each event once, in no order that would tell anything
         for name, file in files.items():
             for event, number in zip(file.events, file.lines, strict=True):
-                self.where.setdefault(event["hash"], (name, number))
+                place = name, number
+                if self.where.setdefault(event["hash"], place) is place:
+                    self.loose.append(event)
 
     @cached_property
     def events(self) -> list[Event]:
         """In causal order."""
         return causal_order(event for file in self.files.values() for event in file.events)
-
-    @property
-    def loose(self) -> Iterator[Event]:
-        """Each event once, in no order that would tell anything."""
-        for name, file in self.files.items():
-            for event, number in zip(file.events, file.lines, strict=True):
-                if self.where[event["hash"]] == (name, number):
-                    yield event
 
     @cached_property
     def _by_task(self) -> dict[str | None, list[Event]]:
@@ -301,10 +330,10 @@ def commit_tree(shared: Shared, commit: str, prefix: str, label: str) -> Tree:
     if answer.status:
         raise GitUnavailable(f"git cannot read {label}: {answer.trouble}", hint="Run 'git fsck'.")
     rows = []
-    for row in answer.out.split(b"\0")[:-1]:
-        head, _, path = row.partition(b"\t")
-        mode, _, name = head.decode().split(" ")
-        rows.append((mode, name, os.fsdecode(path)))
+    for row in answer.rows:
+        head, _, path = row.partition("\t")
+        mode, _, name = head.split(" ")
+        rows.append((mode, name, path))
     return _tree_of(rows, shared, prefix, label)
 
 
@@ -319,12 +348,12 @@ def index_tree(shared: Shared, prefix: str, index: str | None) -> tuple[Tree, bo
         raise GitUnavailable(f"git cannot read the index: {answer.trouble}", hint="Run 'git status'.")
     rows = []
     unmerged = False
-    for row in answer.out.split(b"\0")[:-1]:
-        head, _, path = row.partition(b"\t")
-        mode, name, stage = head.decode().split(" ")
+    for row in answer.rows:
+        head, _, path = row.partition("\t")
+        mode, name, stage = head.split(" ")
         unmerged = unmerged or stage != "0"
         if stage in "02":
-            rows.append((mode, name, os.fsdecode(path)))
+            rows.append((mode, name, path))
     return _tree_of(rows, shared, prefix, "what is staged"), unmerged
 
 

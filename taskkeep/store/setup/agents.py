@@ -7,9 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.errors import ForeignFile, Usage
-from taskkeep.store.edits import FileEdit, decoded, encoded, found
-from taskkeep.store.json_text import inserted, place, removed
-from taskkeep.store.marked import Block, with_block, without_block
+from taskkeep.store.schemas import PACKAGE
+from taskkeep.store.setup.edits import FileEdit, decoded, encoded, found
+from taskkeep.store.setup.json_text import inserted, place, removed
+from taskkeep.store.setup.marked import Block, with_block, without_block
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -32,6 +33,7 @@ The backlog is `backlog.json`; never edit it or `.taskkeep/` by hand, `taskkeep`
 )
 GUARD = "taskkeep agents guard"
 PRIME = "taskkeep prime"
+IF_THERE = "! command -v taskkeep >/dev/null || "
 CALLS = (PRIME, GUARD)  # a hook that runs one of these is ours
 
 
@@ -55,12 +57,9 @@ AGENTS = (
         skill=".claude/skills/taskkeep/SKILL.md",
         settings=".claude/settings.json",
         hooks={
-            "SessionStart": (None, PRIME),
-            # Where taskkeep is not installed, a hook that fails at every edit would be all that people see of it.
-            "PreToolUse": (
-                "Edit|MultiEdit|Write|NotebookEdit|Bash",
-                f"! command -v taskkeep >/dev/null || {GUARD}",
-            ),
+            # Where taskkeep is not installed, hooks that fail at every turn would be all that people see of it.
+            "SessionStart": (None, IF_THERE + PRIME),
+            "PreToolUse": ("Edit|MultiEdit|Write|NotebookEdit|Bash", IF_THERE + GUARD),
         },
     ),
     Agent("gemini", "GEMINI.md"),
@@ -97,8 +96,7 @@ def described(root: Root) -> list[dict[str, Any]]:
 
 def skill_text() -> str:
     """The skill as it is shipped."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    with open(os.path.join(package, "skill", "SKILL.md"), encoding="utf-8") as file:
+    with open(os.path.join(PACKAGE, "skill", "SKILL.md"), encoding="utf-8") as file:
         return file.read()
 
 
