@@ -23,8 +23,9 @@ from taskkeep.errors import (
     RepositoryBusy,
     TaskkeepError,
 )
-from taskkeep.store import driver, outline
+from taskkeep.store import outline
 from taskkeep.store.layout import Root
+from taskkeep.store.merging import driver
 from taskkeep.store.pack import pack_old
 from taskkeep.store.save import Options, writing
 from taskkeep.store.validate import task_problem
