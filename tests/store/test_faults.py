@@ -469,6 +469,21 @@ def test_a_log_without_git_is_packed_too(scratch: Path) -> None:
     )
 
 
+def test_a_save_that_packs_leaves_a_log_that_is_known(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next save reads none of it."""
+    for number in range(3):
+        kit.project.add(f"task {number}")
+    monkeypatch.setattr("taskkeep.store.pack.LIMIT", 2)
+    monkeypatch.setattr("taskkeep.store.pack.pack_old", lambda writer, limit: pack_old(writer, limit=limit, kept=1))
+    kit.project.add("last")
+    monkeypatch.undo()
+    assert any("pack-" in name for name in kit.log_files())
+    state = log.vouched(Root(str(kit.root)))
+    assert state is not None
+    assert state.count == len(kit.project.log(limit=0).events)
+    kit.assert_sound()
+
+
 def test_a_packing_whose_commit_is_refused_is_taken_back_and_the_save_stands(
     kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -210,6 +210,14 @@ def test_an_event_that_names_another_file_than_the_log_gives_is_no_ground(kit: A
         kit.project.add("refused")
 
 
+def test_what_recovery_did_is_said_beside_what_the_change_has_to_say(kit: Any, run_and_die: Any) -> None:
+    assert run_and_die(kit, "local/journal", "project.add('killed')")
+    edited(kit, lambda tasks: named(tasks, "first").update(status="done", created_by="Editor"))
+    warnings = kit.project.adopt().warnings
+    assert any("took back" in words for words in warnings)
+    assert any("created_by" in words for words in warnings)
+
+
 # -- standing -------------------------------------------------------------------------------------
 
 

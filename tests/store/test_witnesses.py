@@ -30,8 +30,8 @@ from taskkeep.errors import (
 )
 from taskkeep.store import log
 from taskkeep.store.layout import Root
-from taskkeep.store.past.when import is_ref
 from taskkeep.store.past.restoring import _refuse_invalid
+from taskkeep.store.past.when import is_ref
 
 from .test_mending import cut, flip, forget, log_file
 
