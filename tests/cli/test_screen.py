@@ -39,6 +39,17 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
         assert cell_len(line) <= width
 
 
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_who_set_what_fits_as_well(width: int) -> None:
+    """Where there is little room it is said without why, then without the event and the time."""
+    rows = [(field, "2026-11-20T12:00:00.000000Z", "ada", "3f2a91c0-", "it had to be", text)
+            for field, text in (("title", TITLES[1]), ("acceptance_criteria", TITLES[2]))]  # fmt: skip
+    lines = Screen(color=False, width=width).blame(rows).splitlines()
+
+    assert all(cell_len(line) <= width for line in lines)
+    assert ("WHY" in lines[0], "WHEN" in lines[0], "BY" in lines[0]) == (width > 40, width > 40, True)
+
+
 def test_columns_begin_at_the_same_cell() -> None:
     """Whatever the width of the signs before them."""
     tasks = [task(number, title) for number, title in enumerate(TITLES)]
