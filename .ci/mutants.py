@@ -53,12 +53,13 @@ def copied(folder: Path, modules: list[str], tests: list[str]) -> Path:
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
     pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
     (folder / "pyproject.toml").write_text(
-        f"{pyproject}\n[tool.mutmut]\n{lines}timeout_constant = 2.0\ntimeout_multiplier = 4.0\n", "utf-8"
+        f"{pyproject}\n[tool.mutmut]\n{lines}timeout_constant = 5.0\ntimeout_multiplier = 8.0\n", "utf-8"
     )
     for path in (folder / "tests").rglob("*.py"):
         text = path.read_text("utf-8")
-        if "max_examples=" in text or path.name == "conftest.py":
+        if "max_examples=" in text or "count = 100_000" in text or path.name == "conftest.py":
             fewer = re.sub(r"max_examples=\w+", lambda found: f"max_examples={EXAMPLES}", text)
+            fewer = fewer.replace("count = 100_000", "count = 1_000")
             fewer = re.sub(r"stateful_step_count=\d+", "stateful_step_count=20", fewer)
             path.write_text(fewer + (PROFILE if path.parent == folder / "tests" else ""), "utf-8")
     return folder

@@ -16,7 +16,8 @@ from taskkeep.backlog.task import Task, canonical
 from taskkeep.backlog.times import to_text
 from taskkeep.errors import TaskkeepError
 
-IDS = [f"T{number:04d}" for number in range(1, 9)]
+IDS = [f"T{number:04d}" for number in range(1, 7)]
+STOCK = [("add", task_id, "one") for task_id in IDS[:3]]  # what a law begins with, so that most steps find their task
 ids = st.sampled_from(IDS)
 words = st.sampled_from(["one", "two", "three"])
 edits = st.fixed_dictionaries(
@@ -33,7 +34,6 @@ edits = st.fixed_dictionaries(
     },
 )
 steps = st.one_of(
-    st.tuples(st.just("add"), ids, words),
     st.tuples(st.just("add"), ids, words),
     st.tuples(st.just("delete"), ids, st.none()),
     st.tuples(st.just("note"), ids, words),

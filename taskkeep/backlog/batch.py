@@ -178,7 +178,7 @@ class Batch:
 
     def _on_task(self, op: str, values: dict[str, Any], why: str | None) -> str:
         if "id" not in values:
-            raise InvalidField("id", "is missing", hint=f"Say which task to {op}.")
+            raise InvalidField("id", "is missing", hint="'id' says which task.")
         task_id = self._named(values.pop("id"))
         etag_given = values.pop("if_match", None)
         if etag_given is None and op == "update":

@@ -91,7 +91,6 @@ class Choice(NamedTuple):
     """
 
     uid: str
-    task_id: str
     field: str | None
     values: list[Any]
     by_rule: bool = False
@@ -344,18 +343,19 @@ class Replay:
         for uid, history in self._tasks.items():
             if not history.base:
                 continue
-            task_id = self._value(history, "id")
             if len({write.value for write in history.present}) > 1:
-                found.append(Choice(uid, task_id, None, [self._task(history), None]))
+                found.append(Choice(uid, None, [self._task(history), None]))
             elif self._was_archived_beside(history):
-                found.append(Choice(uid, task_id, None, [self._task(history), None], by_rule=True))
-            fields = history.fields if len(history.base) == 1 else {*history.fields, *history.base[0].value}
+                found.append(Choice(uid, None, [self._task(history), None], by_rule=True))
+            fields: Iterable[str] = history.fields
+            if len(history.base) > 1:  # made again on several sides
+                fields = dict.fromkeys((*fields, *(field for write in history.base for field in write.value)))
             for field in fields:
                 if field == "metadata" or field in SET_FIELDS or field in SEQUENCE_FIELDS:
                     continue  # these join by item and by key
                 values = [write.value for write in self._writes(history, field)]
                 if len(values) > 1 and field != "updated_at" and any(v != values[0] for v in values):
-                    found.append(Choice(uid, task_id, field, values))
+                    found.append(Choice(uid, field, values))
         return found
 
     @staticmethod

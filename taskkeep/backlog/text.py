@@ -293,9 +293,7 @@ def parse_written(data: bytes, is_text: Callable[[bytes, list[Task]], bool] = is
     in the place of `is_dump`.
     """
     try:
-        value = json.loads(
-            data.decode(), parse_constant=_constant, parse_float=parse_float, parse_int=_int_reader(data)
-        )
+        value = json.loads(data.decode(), parse_constant=_constant, parse_int=_int_reader(data))
         tasks = tasks_of(value, "it")
         return tasks if is_text(data, tasks) else None
     except (BacklogUnreadable, ValueError, KeyError, TypeError, RecursionError):

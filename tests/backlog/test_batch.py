@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from taskkeep import __version__
 from taskkeep.backlog import changes
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.batch import Batch, Draft, at_line, line_of
@@ -107,46 +108,180 @@ def test_an_etag_is_that_of_the_task_before_the_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    "operation",
+    ("operation", "code", "words", "hint"),
     [
-        [],
-        "add",
-        {},
-        {"op": 3},
-        {"op": "ad"},
-        {"op": "add"},
-        {"op": "add", "title": "x", "id": "T0000"},
-        {"op": "add", "title": "x", "depends_on": ["$2"]},
-        {"op": "add", "title": "x", "parent": "$x"},
-        {"op": "add", "title": "x", "colour": "red"},
-        {"op": "done"},
-        {"op": "done", "id": 5},
-        {"op": "done", "id": ["T0000"]},
-        {"op": "done", "id": "T0009"},
-        {"op": "done", "id": "T0000", "status": "done"},
-        {"op": "done", "id": "T0000", "claim": 1},
-        {"op": "done", "id": "T0000", "claim": True},
-        {"op": "done", "id": "T0000", "force": "yes"},
-        {"op": "note", "id": "T0000"},
-        {"op": "note", "id": "T0000", "text": 3},
-        {"op": "delete", "id": "T0000"},
-        {"op": "delete", "id": "T0000", "why": "x", "unlink": 1},
-        {"op": "delete", "id": "T0000", "why": "x\x00"},
-        {"op": "claim", "lease": 30},
-        {"op": "claim", "lease": "soon"},
-        {"op": "claim", "labels": "ci", "id": "T0000"},
-        {"op": "claim", "labels": [1]},
-        {"op": "claim", "mine": "yes"},
-        {"op": "claim", "labels": ["nobody"]},
-        {"op": "update", "id": "T0000", "created_by": "editor"},
-        {"op": "update", "id": "T0000", "title": None},
+        (
+            [],
+            "invalid_input",
+            "an operation is a JSON object, not a list",
+            '{"op": "add", "title": "…"}, no list around it.',
+        ),
+        (
+            "add",
+            "invalid_input",
+            "an operation is a JSON object, not text",
+            '{"op": "add", "title": "…"}, no list around it.',
+        ),
+        (
+            {},
+            "invalid_input",
+            "the line names no operation",
+            "'op' is one of: add, update, delete, note, claim, release, done, start, cancel, block, reopen.",
+        ),
+        (
+            {"op": 3},
+            "invalid_input",
+            "the line has an operation that is a number",
+            "'op' is one of: add, update, delete, note, claim, release, done, start, cancel, block, reopen.",
+        ),
+        ({"op": "ad"}, "invalid_input", "there is no operation 'ad'", "Did you mean add?"),
+        ({"op": "add"}, "invalid_field", "title is missing", "Every task has a title."),
+        ({"op": "add", "title": "x", "id": "T0000"}, "invalid_field", "id makes no sense for a new task", ""),
+        (
+            {"op": "add", "title": "x", "depends_on": ["$2"]},
+            "invalid_input",
+            "$2 names no line above that adds a task",
+            "'$3' stands for the task that line 3 added.",
+        ),
+        (
+            {"op": "add", "title": "x", "parent": "$x"},
+            "invalid_input",
+            "$x names no line above that adds a task",
+            "'$3' stands for the task that line 3 added.",
+        ),
+        (
+            {"op": "add", "title": "x", "colour": "red"},
+            "unknown_field",
+            "a field 'colour' that taskkeep {version} does not know",
+            "A newer taskkeep is needed to write here; keys of your own belong into metadata.",
+        ),
+        ({"op": "done"}, "invalid_field", "id is missing", "'id' says which task."),
+        ({"op": "done", "id": 5}, "invalid_field", "id must be text, not a number", ""),
+        ({"op": "done", "id": ["T0000"]}, "invalid_field", "id must be text, not a list", ""),
+        ({"op": "done", "id": "T0009"}, "task_not_found", "no task T0009", "Did you mean T0000?"),
+        (
+            {"op": "done", "id": "T0000", "status": "done"},
+            "invalid_field",
+            "status says nothing to 'done'",
+            "It takes: claim, force, id, if_match, why.",
+        ),
+        (
+            {"op": "done", "id": "T0000", "claim": 1},
+            "stale_claim",
+            "T0000 was never given claim 1",
+            "Leave this task alone; take another with 'taskkeep claim'.",
+        ),
+        ({"op": "done", "id": "T0000", "claim": True}, "invalid_field", "claim must be a number, not true", ""),
+        ({"op": "done", "id": "T0000", "force": "yes"}, "invalid_field", "force is true or false", ""),
+        ({"op": "note", "id": "T0000"}, "invalid_field", "text is missing", "The note stands in 'text'."),
+        (
+            {"op": "note", "id": "T0000", "text": 3},
+            "invalid_field",
+            "T0000: notes must hold objects or texts, not a number",
+            "",
+        ),
+        (
+            {"op": "delete", "id": "T0000"},
+            "usage",
+            "deleting needs a reason",
+            "Say it with 'why'; it stays in the log.",
+        ),
+        ({"op": "delete", "id": "T0000", "why": "x", "unlink": 1}, "invalid_field", "unlink is true or false", ""),
+        (
+            {"op": "delete", "id": "T0000", "why": "x\x00"},
+            "invalid_field",
+            "why holds the character U+0000, which is not allowed",
+            "Control characters (but tab and newline), lone surrogates, bidi overrides, tag characters and zero width spaces are refused; take it out.",
+        ),
+        ({"op": "claim", "lease": 30}, "invalid_field", "lease must be text, not a number", "Write it like 30m."),
+        (
+            {"op": "claim", "lease": "soon"},
+            "invalid_field",
+            "lease is no duration",
+            "Write it like 90s, 30m, 8h or 7d.",
+        ),
+        (
+            {"op": "claim", "labels": "ci", "id": "T0000"},
+            "usage",
+            "filters choose among ready tasks, and one is named",
+            "Leave out one of both.",
+        ),
+        ({"op": "claim", "labels": [1]}, "invalid_field", "labels is text or a list of texts", ""),
+        ({"op": "claim", "mine": "yes"}, "invalid_field", "mine is true or false", ""),
+        (
+            {"op": "claim", "labels": ["nobody"]},
+            "nothing_ready",
+            "nothing is ready to be claimed",
+            "2 ready in all: ask with fewer filters, or see 'taskkeep ready'.",
+        ),
+        (
+            {"op": "update", "id": "T0000", "created_by": "editor"},
+            "invalid_field",
+            "T0000: created_by is set by taskkeep alone and differs from the task's",
+            "Leave it out, or read the task again with 'taskkeep show --json'.",
+        ),
+        (
+            {"op": "update", "id": "T0000", "title": None},
+            "invalid_field",
+            "T0000: title cannot be taken out",
+            "Every task has one.",
+        ),
     ],
 )
-def test_the_first_line_that_fails_is_named(operation: Any) -> None:
+def test_the_first_line_that_fails_is_named_with_what_is_wrong_and_what_to_do(
+    operation: Any, code: str, words: str, hint: str
+) -> None:
     with pytest.raises(TaskkeepError) as refused:
         run(backlog_of(1), {"op": "add", "title": "fine"}, operation, {"op": "nonsense"})
-    assert refused.value.details["line"] == 2
-    assert refused.value.message.startswith("line 2: ")
+    assert (refused.value.code, refused.value.details["line"]) == (code, 2)
+    assert refused.value.message == f"line 2: {words.replace('{version}', __version__)}"
+    assert refused.value.hint == hint
+    if code == "invalid_field":
+        assert refused.value.details["field"] in words
+
+
+@pytest.mark.parametrize(
+    ("op", "known"),
+    [
+        ("delete", "claim, force, id, if_match, unlink, why"),
+        ("note", "claim, id, if_match, text, why"),
+        ("claim", "assignee, claim, id, if_match, labels, lease, mine, parent, priority, role, type, why"),
+        ("release", "claim, force, id, if_match, why"),
+        *((op, "claim, force, id, if_match, why") for op in ("start", "cancel", "block", "reopen", "close")),
+    ],
+)
+def test_each_operation_names_what_it_takes(op: str, known: str) -> None:
+    with pytest.raises(TaskkeepError) as refused:
+        run(backlog_of(1), {"op": op, "id": "T0000", "colour": 1})
+    assert refused.value.hint == f"It takes: {known}."
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"labels": "ci"}, "T0001"),
+        ({"labels": ["ci", "ui"]}, "T0002"),
+        ({"role": "qa"}, "T0003"),
+        ({"priority": ["critical", "high"]}, "T0004"),
+        ({"type": "bug"}, "T0005"),
+        ({"assignee": "eve"}, "T0006"),
+        ({"parent": "t0000"}, "T0007"),
+        ({"mine": True}, "T0008"),
+        ({"mine": False, "labels": []}, "T0004"),
+    ],
+)
+def test_a_claim_may_choose_among_the_ready(filters: Any, expected: str) -> None:
+    fields: list[dict[str, Any]] = [
+        {}, {"labels": ["ci"]}, {"labels": ["ci", "ui"]}, {"role": "qa"}, {"priority": "high"}, {"type": "bug"},
+        {"assignee": "eve"}, {"parent": "T0000"}, {"assignee": "ada"},
+    ]  # fmt: skip
+    backlog = Backlog.of(
+        {**task, **more} for task, more in zip(backlog_of(len(fields)).tasks.values(), fields, strict=True)
+    )
+    batch, after = run(backlog, {"op": "claim", "lease": "1h", **filters})
+
+    assert batch.results[0]["id"] == expected
+    assert after.tasks[expected]["claimed_until"] == "2026-11-20T13:00:00.000000Z"
 
 
 def test_a_misspelt_operation_is_answered_with_the_nearest() -> None:
@@ -245,6 +380,10 @@ def test_each_task_remembers_the_reasons_and_the_last_line_that_touched_it() -> 
         ({"op": "claim", "if_match": "x"}, "if_match and claim go with a task that is named"),
         ({"op": "claim", "claim": 1}, "if_match and claim go with a task that is named"),
         ({"op": "note", "id": "T0000", "text": "x", "if_match": 5}, "if_match must be text, not a number"),
+        ({"op": "start", "id": "T0000", "if_match": "x"}, "T0000 has changed since you read it"),
+        ({"op": "update", "id": "T0000", "title": "x", "etag": "x"}, "T0000 has changed since you read it"),
+        ({"op": "claim", "id": "T0000", "if_match": "x"}, "T0000 has changed since you read it"),
+        ({"op": "claim", "id": "T0000", "claim": 2}, "T0000 was never given claim 2"),
     ],
 )
 def test_conditions_are_those_of_a_named_task(operation: Any, words: str) -> None:

@@ -18,6 +18,7 @@ from taskkeep.errors import (
     LinkCycle,
     TaskArchived,
     TaskBlocked,
+    TaskkeepError,
     TaskNeeded,
     TaskNotFound,
     UnknownField,
@@ -448,8 +449,9 @@ def test_what_an_import_says_of_the_programs_fields_is_checked(program: dict[str
 def test_an_object_may_bring_its_etag_along() -> None:
     assert changes.object_etag({"etag": "abc"}) == "abc"
     assert changes.object_etag({"etag": None}) is changes.object_etag({}) is None
-    with pytest.raises(InvalidField, match="etag"):
+    with pytest.raises(InvalidField, match=r"^etag must be text, not a number$") as refused:
         changes.object_etag({"etag": 5})
+    assert refused.value.details["field"] == "etag"
 
 
 def test_notes_only_grow() -> None:
@@ -458,3 +460,84 @@ def test_notes_only_grow() -> None:
 
     with pytest.raises(InvalidField, match="only grow"):
         updated(backlog, "T0001", remove={"notes": ["n"]})
+
+
+@pytest.mark.parametrize(
+    ("edit", "field"),
+    [
+        (Edit(set={"title": None}), "title"),
+        (Edit(set={"status": "nonsense"}), "status"),
+        (Edit(set={"uid": "x"}), "uid"),
+        (Edit(set={"nothing": "x"}), "nothing"),
+        (Edit(set={"notes": [{"text": "x", "by": "eve"}]}), "notes"),
+        (Edit(set={"acceptance_criteria": [{"text": "x", "done": 1}]}), "acceptance_criteria"),
+        (Edit(set={"depends_on": ["T0009"]}), "depends_on"),
+        (Edit(set={"parent": "T0009"}), "parent"),
+        (Edit(remove={"notes": ["x"]}), "notes"),
+        (Edit(remove={"labels": [5]}), "labels"),
+        (Edit(remove={"title": ["x"]}), "title"),
+        (Edit(add={"labels": [" \t "]}), "labels"),
+        (Edit(add={"aliases": ["x"]}), "aliases"),
+        (Edit(add={"nothing": ["x"]}), "nothing"),
+        (Edit(metadata={"k": float("inf")}), "metadata"),
+    ],
+)
+def test_a_refused_edit_names_the_field_and_the_task(edit: Edit, field: str) -> None:
+    """An object handed in as well."""
+    backlog = Backlog.of([task("T0001")])
+
+    refusals = []
+    with pytest.raises(TaskkeepError) as refused:
+        changes.update_task(backlog, "t0001", edit, **WHO)
+    refusals.append(refused.value)
+    if edit.set:
+        with pytest.raises(TaskkeepError) as refused:
+            changes.merge_object(backlog, "t0001", edit.set, **WHO)
+        refusals.append(refused.value)
+
+    for error in refusals:
+        assert (error.details["field"], error.details["task_id"]) == (field, "T0001")
+
+
+@pytest.mark.parametrize("link", ["T0001", "t0001", "T0077"])
+@pytest.mark.parametrize("field", ["parent", "depends_on"])
+def test_a_link_to_itself_is_refused_as_a_circle_of_one(field: str, link: str) -> None:
+    backlog = Backlog.of([task("T0001", aliases=("T0077",))])
+    with pytest.raises(LinkCycle) as refused:
+        updated(backlog, "T0001", set={field: link if field == "parent" else [link]})
+    assert (refused.value.details["field"], refused.value.details["path"]) == (field, ["T0001", "T0001"])
+
+
+def test_a_criterion_that_is_not_there_is_named_by_its_number() -> None:
+    backlog = Backlog.of([task("T0001", acceptance_criteria=["one"])])
+    for number in (0, 2):
+        with pytest.raises(CriterionNotFound, match=f"T0001 has no acceptance criterion {number}$") as refused:
+            updated(backlog, "T0001", check=[number])
+        assert "It has 1" in refused.value.hint
+
+
+def test_a_change_of_status_says_when() -> None:
+    backlog = Backlog.of([task("T0001")])
+    for change in (
+        changes.set_status(backlog, "T0001", "blocked", **WHO),
+        changes.finish_task(backlog, "T0001", **WHO),
+        changes.add_note(backlog, "T0001", "n", **WHO),
+    ):
+        assert change.tasks["T0001"]["updated_at"] == NOW
+
+
+def test_who_loses_one_link_by_a_deletion_keeps_the_others() -> None:
+    backlog = Backlog.of(
+        [
+            task("T0001"),
+            task("T0002"),
+            task("T0003", depends_on=["T0001", "T0002"]),
+            task("T0004", parent="T0001", depends_on=["T0002"]),
+        ]
+    )
+    after = changes.delete_tasks(backlog, ["T0001"], unlink=True, **WHO).tasks
+    assert [after[task_id].get("depends_on") for task_id in ("T0003", "T0004")] == [["T0002"], ["T0002"]]
+    assert "parent" not in after["T0004"]
+    with pytest.raises(TaskNeeded) as needed:
+        changes.delete_tasks(backlog, ["T0003", "T0002"], **WHO)
+    assert (needed.value.details["task_id"], needed.value.details["dependents"]) == ("T0002", ["T0004"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from branches import Branch, by_uid, requests
+from branches import STOCK, Branch, by_uid, requests
 from hypothesis import given, settings
 
 from taskkeep.backlog.backlog import Backlog
@@ -18,7 +18,7 @@ NOW = "2027-01-01T00:00:00.000000Z"
 @given(requests, requests)
 def test_what_is_told_turns_the_one_state_into_the_other(base: Any, later: Any) -> None:
     """Nothing less, and nothing of tasks that are the same; the other way round it is the reverse."""
-    root = Branch().do(*base)
+    root = Branch().do(STOCK, *base)
     before, after = root.backlog, root.fork().do(*later).backlog
     old, new = by_uid(before), by_uid(after)
 

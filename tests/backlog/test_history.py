@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from branches import Branch, by_uid, requests
+from branches import STOCK, Branch, by_uid, requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,7 +40,7 @@ def branched() -> tuple[Branch, Branch, Branch]:
 @given(requests, requests, requests)
 def test_a_log_is_read_the_same_in_whatever_way_its_lines_are_written(base: Any, left: Any, right: Any) -> None:
     """And the state at an event is the later one with the tasks that changed since taken back."""
-    root = Branch().do(*base)
+    root = Branch().do(STOCK, *base)
     one, other = root.fork().do(*left), root.fork().do(*right)
     met = one.fork()
     met.join(other, merge(root.backlog, one.backlog, other.backlog)[0])

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from branches import Branch, by_uid, requests
+from branches import STOCK, Branch, by_uid, requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +21,7 @@ many = settings(max_examples=EXAMPLES, deadline=None)
 
 
 def two(base: Any, left: Any, right: Any) -> tuple[Branch, Branch, Branch]:
-    root = Branch().do(*base)
+    root = Branch().do(STOCK, *base)
     return root, root.fork().do(*left), root.fork().do(*right)
 
 
@@ -168,7 +168,7 @@ def test_branches_merged_one_after_the_other_give_the_same_tasks_in_any_order(
 ) -> None:
     """Every order has the same tasks, and the log allows each of them."""
     results = []
-    root = Branch().do(*base)
+    root = Branch().do(STOCK, *base)
     branches = [root.fork().do(*side) for side in sides]
     conflicts: list[Conflict] = []
     for _ in range(2):

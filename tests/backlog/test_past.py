@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from histories import History, steps
+from histories import STOCK, History, steps
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -37,8 +37,11 @@ class World:
     """Two branches of one history, and a model that only remembers what each request left."""
 
     def __init__(self) -> None:
-        self.here, self.there = History(), History()
-        self.left: dict[str, State] = {}  # by the hash of a request's last event
+        self.here = History()
+        self.here.do(*STOCK)
+        self.there = self.here.branch()
+        # By the hash of a request's last event.
+        self.left: dict[str, State] = {self.here.events[-1]["hash"]: bytes_of(self.here.backlog)}
         self.own: list[str] = []  # the last events of the branch that we are on
 
     def act(self, kind: str, value: Any) -> None:

@@ -68,6 +68,8 @@ def test_open_tasks_are_shown_unless_more_is_asked_for() -> None:
         ({"text": "NUMBER t0002"}, [2]),
         ({"text": "T0003"}, [3]),
         ({"text": "deep 42"}, [4]),
+        ({"text": "true"}, [4]),
+        ({"text": "xx"}, []),
         ({"text": "said must ref:9"}, [1]),
         ({"labels": ("ci",), "types": ("bug",)}, [3]),
         ({"labels": ("c",)}, []),
@@ -102,6 +104,10 @@ def test_the_archive_is_looked_at_when_asked() -> None:
     page = select(backlog, Query(all=True, archived=True), now=NOW)
     assert ids(page) == [1, 2]
     assert page.tasks[1]["title"] == "Number 2"
+    assert ids(select(backlog, Query(archived=True), now=NOW)) == [1, 2]
+    assert ids(select(backlog, Query(), now=NOW)) == [2]
+    assert ids(select(backlog, Query(archived=True, statuses=("todo",)), now=NOW)) == [2]
+    assert ids(select(backlog, Query(archived=True, statuses=("done",)), now=NOW)) == [1]
 
 
 @pytest.mark.parametrize(
@@ -162,6 +168,16 @@ def test_fifty_are_listed_and_ten_are_ready_by_default() -> None:
     assert len(select(backlog, Query(), now=NOW).tasks) == 50
     page = ready(backlog, Query(), now=NOW)
     assert (len(page.tasks), page.total, page.next) == (10, 60, 10)
+    for limit, shown in ((None, 50), (20, 20), (0, 60)):
+        assert len(select(backlog, Query(ready=True, limit=limit), now=NOW).tasks) == shown
+    assert select(backlog, Query(), now=NOW).why == []
+
+
+def test_of_several_priorities_no_more_are_looked_at_than_the_page_needs() -> None:
+    """And no fewer: the page after goes on where this one ends."""
+    backlog = Backlog.of([task(1, priority="low"), task(2, priority="high"), task(3, priority="high")])
+    assert ids(ready(backlog, Query(limit=2), now=NOW)) == [2, 3]
+    assert ids(ready(backlog, Query(limit=2, offset=1), now=NOW)) == [3, 1]
 
 
 # -- ready
@@ -174,7 +190,10 @@ def test_fifty_are_listed_and_ten_are_ready_by_default() -> None:
         ({"status": "in_progress"}, False),
         ({"status": "in_progress", "claimed_by": "a", "claimed_until": NOW}, True),
         ({"status": "in_progress", "claimed_by": "a", "claimed_until": LATER}, False),
+        ({"status": "in_progress", "claimed_by": "a"}, True),
         ({"claimed_by": "a", "claimed_until": LATER}, False),
+        ({"claimed_by": "a", "claimed_until": NOW}, True),
+        ({"claimed_by": "a"}, True),
         ({"status": "blocked"}, False),
         ({"status": "review"}, False),
         ({"status": "done"}, False),

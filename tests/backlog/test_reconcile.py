@@ -8,8 +8,10 @@ import pytest
 from branches import Branch, by_uid
 
 from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.events import Chain, Request
 from taskkeep.backlog.merge import merge
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
+from taskkeep.backlog.task import canonical
 
 ADD = [("add", "T0001", "one"), ("add", "T0002", "two"), ("add", "T0003", "three")]
 OTHER_TIME = "2030-01-01T00:00:00.000000Z"
@@ -85,8 +87,21 @@ def test_the_archive_holds_what_the_log_says() -> None:
     assert moved.judged(back)[1] == ["T0002: brought back from the archive"]
     assert moved.judged(moved.file.archiving("T0003"))[1] == ["T0003: archived"]
     away = [("archive", "T0001", None)]
+    beside = Meeting([ADD], [away], [update(title="b")])
+    assert beside.judged() == ({}, [])
+    assert beside.judged(beside.file.archiving("T0001"))[1] == ["T0001: archived"]
     both = Meeting([ADD], [update(title="a"), away], [update(title="b"), away])
     assert both.judged() == ({"title": "a", "archived": "rule"}, [])
+
+
+@pytest.mark.parametrize("deleted_first", [False, True])
+def test_a_task_deleted_here_and_archived_there_stays_in_the_archive_by_rule(deleted_first: bool) -> None:
+    """It is another file, and git keeps it there; nobody has to look."""
+    sides = [[("delete", "T0001", None)]], [[("archive", "T0001", None)]]
+    meeting = Meeting([ADD], *(sides if deleted_first else sides[::-1]))
+
+    assert list(meeting.file.archived) == ["T0001"]
+    assert meeting.judged() == ({None: "rule", "archived": "rule"}, [])
 
 
 def test_a_time_of_change_is_one_of_the_sides() -> None:
@@ -143,6 +158,13 @@ def test_a_status_is_chosen_with_the_times_and_the_claim_of_its_side() -> None:
     kinds, wrong = meeting.judged(**{name: theirs.get(name) for name in names})
     assert (kinds["status"], wrong) == ("in_progress", [])
     assert meeting.judged(started_at=OTHER_TIME)[1] == ["T0001: started_at"]
+    assert meeting.judged(role="x")[1] == ["T0001: role"]
+    with_role = Meeting([ADD], [update(status="done", role="x")], [update(status="review")])
+    assert with_role.judged(role=None)[1] == ["T0001: role"]
+    held = Meeting([ADD, [("claim", "T0001", "bot")]], [update(status="done")], [update(status="review")])
+    theirs = held.other.backlog.tasks["T0001"]
+    kinds, wrong = held.judged(**{name: theirs.get(name) for name in names})
+    assert (kinds["status"], kinds["claimed_by"], wrong) == ("review", "rule", [])
     assert meeting.judged(claimed_by="editor", claimed_until=OTHER_TIME)[1] == [
         "T0001: claimed_by",
         "T0001: claimed_until",
@@ -187,16 +209,18 @@ def test_a_link_is_left_out_only_where_it_would_lead_nowhere_or_round(field: str
         return file.replacing({name: value for name, value in file.tasks[task_id].items() if name != field})
 
     nowhere = Meeting([ADD], [[("delete", "T0002", None)]], [link("T0001", "T0002")])
-    assert nowhere.judged()[1] == []
-    assert field in nowhere.judged()[0]
+    assert nowhere.judged() == ({field: None}, [])
     around = Meeting([ADD], [link("T0001", "T0002"), link("T0002", "T0003")], [link("T0003", "T0001")])
     assert field not in around.file.tasks["T0003"]
-    assert around.judged()[1] == []
-    assert field in around.judged()[0]
-    sound = Meeting([ADD], [link("T0001", "T0002")], [update(title="b")])
+    assert around.judged() == ({field: None}, [])
+    sound = Meeting([ADD, link("T0002", "T0003")], [link("T0001", "T0002")], [update(title="b")])
     assert sound.judged() == ({}, [])
     assert sound.judged(without(sound.file, "T0001"))[1] == [f"T0001: {field}"]
-    assert sound.judged(**{field: ["T0003"] if field == "depends_on" else "T0003"})[1] == [f"T0001: {field}"]
+    for other in ("T0003", "T0099"):
+        assert sound.judged(**{field: [other] if field == "depends_on" else other})[1] == [f"T0001: {field}"]
+    astray = {**sound.file.tasks["T0002"], field: ["T0099"] if field == "depends_on" else "T0099"}
+    wrong = sound.judged(without(sound.file, "T0001").replacing(astray))[1]
+    assert wrong == [f"T0001: {field}", f"T0002: {field}"]
 
 
 def test_a_parent_that_both_set_is_a_choice_and_follows_a_new_id() -> None:
@@ -204,11 +228,26 @@ def test_a_parent_that_both_set_is_a_choice_and_follows_a_new_id() -> None:
 
     assert meeting.judged(parent="T0003") == ({"parent": "T0003"}, [])
     assert meeting.judged(parent=None)[1] == ["T0001: parent"]
+    both = Meeting(
+        [ADD],
+        [[("add", "T0005", "elder")], update(parent="T0002")],
+        [[("add", "T0005", "younger")], update(parent="T0005")],
+    )
+    [younger] = [task["id"] for task in both.file.tasks.values() if task["title"] == "younger"]
+    assert both.judged(parent=younger)[0]["parent"] == younger
     child = [[("add", "T0005", "younger")], update(parent="T0005")]
     renamed = Meeting([ADD], [[("add", "T0005", "elder")]], child)
     assert renamed.file.tasks["T0001"]["parent"] != "T0005"
     assert renamed.judged()[1] == []
     assert renamed.judged()[0]["parent"] == "rule"
+
+
+def test_a_parent_that_went_on_the_other_side_falls_back_to_that_of_a_side_or_to_none() -> None:
+    meeting = Meeting([ADD, update(parent="T0003")], [[("delete", "T0002", None)]], [update(parent="T0002")])
+
+    assert meeting.judged() == ({"parent": "T0003"}, [])
+    assert meeting.judged(parent=None) == ({"parent": None}, [])
+    assert meeting.judged(parent="T0099")[1] == ["T0001: parent"]
 
 
 def test_a_link_that_would_close_a_circle_by_any_way_may_be_left_out() -> None:
@@ -239,6 +278,32 @@ def test_a_time_of_change_that_is_not_that_of_the_event_is_the_one_it_says() -> 
     root.save(root.backlog.replacing(task), "2029-01-01T00:00:00.000000Z", 10**6)
 
     assert root.replayed()[0] == by_uid(root.backlog)
+
+
+def test_of_two_times_of_change_the_later_stands_whatever_a_clock_said() -> None:
+    """Though the branch whose clock went back comes last in the order of the log."""
+    root = Branch().do(ADD)
+    one, other = root.fork(), root.fork()
+    for number, (branch, title, now) in enumerate(((one, "a", "2029"), (one, "b", "2001"), (other, "c", "2028"))):
+        moment = f"{now}-01-01T00:00:00.000000Z"
+        task = {**branch.backlog.tasks["T0001"], "title": title, "updated_at": moment}
+        branch.save(branch.backlog.replacing(task), moment, 10**6 + number)
+    events = causal_order([*one.events, *other.events])
+    assert events[-1] == one.events[-1]
+
+    assert Replay(events).tasks()[root.backlog.tasks["T0001"]["uid"]]["updated_at"] == "2028-01-01T00:00:00.000000Z"
+
+
+def test_an_event_of_another_kind_changes_no_task() -> None:
+    """A claim that ran out, and kinds that a newer version may know."""
+    root = Branch().do(ADD)
+    request = Request(txn="t", actor="ada", now=OTHER_TIME, source="cli", why=None, key=None, digest=None)
+    chain = Chain(request, before="", after="", heads=heads(root.events), new_id=lambda: "e")
+    uid = root.backlog.tasks["T0001"]["uid"]
+    chain.add("claim_expired", "T0001", uid, {"claimed_by": "bot"})
+    chain.add("future", None, None, {"changes": {"title": {"from": "one", "to": "two"}}})
+
+    assert Replay([*root.events, *chain.events]).tasks() == by_uid(root.backlog)
 
 
 # -- choices that were recorded ------------------------------------------------------------------
@@ -296,7 +361,9 @@ def test_what_was_chosen_and_recorded_is_what_the_log_tells_from_then_on(
         meeting.one.do([("update", "T0002", {"title": "later"})])
 
         assert meeting.one.replayed() == (by_uid(meeting.one.backlog), {one["uid"] for one in file.archived.values()})
-        assert Replay(causal_order(meeting.one.events)).choices() == []
+        replay = Replay(causal_order(meeting.one.events))
+        assert replay.choices() == []
+        assert reconcile(replay, meeting.one.backlog.tasks, meeting.one.backlog.archived) == ([], [])
 
 
 # -- logs with gaps ------------------------------------------------------------------------------
@@ -319,7 +386,7 @@ def test_what_is_missing_from_a_log_is_named_and_the_rest_still_told() -> None:
 
 def test_a_picked_change_takes_the_place_of_what_it_was_made_upon() -> None:
     """Not of what others had set by then: that stays open beside it."""
-    root = Branch().do([ADD[0]], update(title="a", labels=["ci"]))
+    root = Branch().do([ADD[0]], update(title="a", labels=["ci"]), [("metadata", "T0001", {"x": 0})])
     side = root.fork().do(
         update(priority="low"), [("update", "T0001", {"title": "b", "labels": []}), ("metadata", "T0001", {"x": 1})]
     )
@@ -332,20 +399,22 @@ def test_a_picked_change_takes_the_place_of_what_it_was_made_upon() -> None:
     assert (task["title"], task.get("labels"), task["metadata"]) == ("b", None, {"x": 1})
     assert (task["assignee"], task["priority"]) == ("ours", "medium")
     assert [choice.field for choice in found.choices()] == []
+    assert found.keys(task["uid"])["x"] == [[1]]
     changed = Replay(causal_order([*root.fork().do(update(title="c")).events, picked]))
     assert [choice.field for choice in changed.choices()] == ["title"]
 
 
 def test_a_task_made_again_starts_anew_but_for_what_its_maker_had_not_seen() -> None:
     """An edit beside the deletion and the new making is open against it, field by field, item by item, key by key."""
-    root = Branch().do([ADD[0]], update(title="a", labels=["ci"]), [("metadata", "T0001", {"x": 1})])
+    root = Branch().do([ADD[0]], update(title="a", labels=["ci"]), [("metadata", "T0001", {"x": 1, "z": 1})])
     task = root.backlog.tasks["T0001"]
     one = root.fork().do(
         update(description="x", labels=["ui"]), [("metadata", "T0001", {"y": 1})], [("delete", "T0001", None)]
     )
-    one.save(one.backlog.replacing({**task, "title": "again", "updated_at": OTHER_TIME}), OTHER_TIME, 10**6)
+    again = {**task, "title": "again", "metadata": {"x": 1}, "updated_at": OTHER_TIME}
+    one.save(one.backlog.replacing(again), OTHER_TIME, 10**6)
     assert by_uid(one.backlog) == one.replayed()[0]
-    beside = root.fork().do(update(title="beside", labels=["api", "ci"]), [("metadata", "T0001", {"x": 2})])
+    beside = root.fork().do(update(title="beside", labels=["api", "ci"]), [("metadata", "T0001", {"x": 2, "z": 2})])
 
     replay = Replay(causal_order([*one.events, *beside.events]))
 
@@ -355,7 +424,65 @@ def test_a_task_made_again_starts_anew_but_for_what_its_maker_had_not_seen() -> 
     must, may = replay.bounds(task["uid"], "labels") or (set(), set())
     assert (must, may) == ({"ci"}, {"ci", "api"})
     assert replay.keys(task["uid"])["x"] in ([[1], [2]], [[2], [1]])
+    assert replay.keys(task["uid"])["z"] in ([[2], []], [[], [2]])
     assert replay.keys(task["uid"]).get("y", [[]]) == [[]]
+
+
+def test_a_task_made_again_on_both_sides_is_open_where_the_two_differ() -> None:
+    """Field by field, item by item and key by key; what only one of them has is open too."""
+    root = Branch().do([ADD[0]])
+    uid = root.backlog.tasks["T0001"]["uid"]
+    task = root.backlog.tasks["T0001"]
+    root.do([("delete", "T0001", None)])
+    one, other = root.fork(), root.fork()
+    mine = {**task, "title": "a", "labels": ["ci", "ui"], "metadata": {"x": 1, "y": 1}}
+    yours = {**task, "title": "b", "role": "r", "labels": ["ci"], "metadata": {"x": 1}}
+    for number, (branch, made) in enumerate(((one, mine), (other, yours))):
+        branch.save(branch.backlog.replacing(canonical(made)), task["updated_at"], 10**6 + number)
+
+    replay = Replay(causal_order([*one.events, *other.events]))
+
+    choices = {choice.field: choice.values for choice in replay.choices()}
+    assert choices == {"title": ["a", "b"], "role": [None, "r"]} or choices == {
+        "title": ["b", "a"],
+        "role": ["r", None],
+    }
+    assert replay.bounds(uid, "labels") == ({"ci"}, {"ci", "ui"})
+    assert replay.keys(uid) in ({"x": [[1], [1]], "y": [[1], []]}, {"x": [[1], [1]], "y": [[], [1]]})
+    both = {**by_uid(other.backlog)[uid], "labels": ["ci", "ui"]}
+    settled, wrong = reconcile(replay, {"T0001": both}, {})
+    assert wrong == []
+    assert {(one["field"], bool(one.get("joined"))) for one in settled} == {
+        ("title", False), ("role", False), ("labels", True), ("metadata", False)
+    }  # fmt: skip
+
+
+def test_a_task_made_in_the_archive_lies_there() -> None:
+    root = Branch().do(ADD)
+    made = {**root.backlog.tasks["T0001"], "id": "T0009", "uid": "9" * 32}
+    root.save(Backlog(root.backlog.tasks, {"T0009": made}), OTHER_TIME, 10**6)
+
+    assert root.replayed() == (by_uid(root.backlog), {"9" * 32})
+
+
+def test_who_joined_two_that_had_joined_a_third_has_seen_as_far_as_the_farther_of_them() -> None:
+    """Whichever of the two is its own: nothing that the third did by then is open against what follows."""
+    root = Branch().do(ADD)
+    third = root.fork().do(update(title="x"))
+    near, far = (root.fork().do([("update", "T0002", {"title": name})]) for name in "ab")
+    near.join(third, merge(root.backlog, near.backlog, third.backlog)[0])
+    third.do(update(title="y"))
+    far.do([("update", "T0003", {"title": "c"})])
+    far.join(third, merge(root.backlog, far.backlog, third.backlog)[0])
+    for one, other in ((near, far), (far, near)):
+        both = one.fork()
+        both.join(other, far.backlog)
+        both.do(update(title="z"))
+
+        replay = Replay(causal_order([*both.events, *third.events]))
+
+        assert [choice.field for choice in replay.choices()] == []
+        assert replay.tasks() == by_uid(both.backlog)
 
 
 def test_the_order_of_events_is_that_of_their_making_whatever_their_clocks_said() -> None:

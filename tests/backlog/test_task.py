@@ -16,13 +16,17 @@ from taskkeep.backlog.task import (
     PROGRAM_FIELDS,
     REQUIRED,
     SET_FIELDS,
+    STATUSES,
     canonical,
     check_text,
     etag,
+    is_finished,
     kind_of,
+    nearest,
     read_choice,
     same,
     same_task,
+    shortened,
 )
 from taskkeep.backlog.text import dump
 from taskkeep.errors import InvalidField
@@ -133,6 +137,12 @@ def test_the_etag_stands_for_the_content_not_for_the_order_of_keys(order: list[s
     assert etag({**TASK, "title": "Two"}) != etag(TASK)
 
 
+def test_an_etag_once_handed_out_stays_that_of_its_task() -> None:
+    """An upgrade of taskkeep makes none stale."""
+    assert etag(TASK) == "f24366fc5fe76903"
+    assert etag({**TASK, "title": "Wörter, ✓"}) == "4205bf4c1b787534"
+
+
 @pytest.mark.parametrize(("left", "right"), [(1, True), (1, 1.0), (0.0, -0.0), ([1], [True]), ("1", 1)])
 def test_values_with_other_text_are_not_the_same(left: object, right: object) -> None:
     assert not same({"a": left}, {"a": right})
@@ -180,6 +190,45 @@ def test_printable_text_never_holds_a_banned_character(text: str) -> None:
         assert not re.search(f"[{BANNED}]", text)
 
 
+@pytest.mark.parametrize("field", ["description", "notes", "acceptance_criteria", "metadata", "why"])
+def test_a_long_text_has_as_many_lines_as_it_likes(field: str) -> None:
+    """A note and a criterion say something; a description may be blank."""
+    check_text(field, "two\n\n\tlines ")
+    with pytest.raises(InvalidField, match="1 MiB"):
+        check_text(field, "x" * ((1 << 20) + 1))
+    for blank in ("", " \n"):
+        if field in ("notes", "acceptance_criteria"):
+            with pytest.raises(InvalidField, match="blank"):
+                check_text(field, blank)
+        else:
+            check_text(field, blank)
+
+
+@pytest.mark.parametrize(
+    ("field", "limit"), [("title", 500), ("labels", 200), ("assignee", 200), ("external_refs", 2000)]
+)
+def test_a_line_is_as_long_as_its_field_allows(field: str, limit: int) -> None:
+    check_text(field, "x" * limit)
+    with pytest.raises(InvalidField, match=f"has {limit + 1} characters; {limit} are allowed"):
+        check_text(field, "x" * (limit + 1))
+
+
+@pytest.mark.parametrize("refused", [5, "a\0b", "two\nlines", "", "x" * 3000])
+def test_a_refusal_names_field_and_task(refused: object) -> None:
+    with pytest.raises(InvalidField) as caught:
+        check_text("title", refused, task_id="T0001")
+    assert caught.value.details == {"field": "title", "task_id": "T0001"}
+    assert caught.value.message.startswith("T0001: title ")
+
+
+def test_what_is_no_text_is_called_by_its_kind() -> None:
+    with pytest.raises(InvalidField, match=r"^title must be text, not a number$"):
+        check_text("title", 5)
+    with pytest.raises(InvalidField, match=r"^T0001: status must be text, not null$") as caught:
+        read_choice("status", None, task_id="T0001")
+    assert caught.value.details == {"field": "status", "task_id": "T0001"}
+
+
 @pytest.mark.parametrize("text", [" label", "label ", "a\tb", "", "x" * 201, "a\nb"])
 def test_a_label_is_one_line_without_blanks_around_it(text: str) -> None:
     with pytest.raises(InvalidField, match="labels"):
@@ -193,10 +242,48 @@ def test_choices_are_read_in_any_case(text: str) -> None:
 
 def test_an_unknown_choice_names_the_nearest_and_all() -> None:
     with pytest.raises(InvalidField) as caught:
-        read_choice("priority", "hihg\x1b")
-    assert "high" in caught.value.hint
-    assert "critical, high, medium, low" in caught.value.hint
-    assert caught.value.message.isprintable()
+        read_choice("priority", "hihg\x1b", task_id="T0001")
+    assert caught.value.hint == "Did you mean high? One of: critical, high, medium, low."
+    assert caught.value.message == r"T0001: priority cannot be 'hihg\x1b'"
+    assert caught.value.details == {"field": "priority", "task_id": "T0001"}
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("WIP", "Did you mean in_progress? One of: "),
+        ("Won't fix", "Did you mean cancelled? One of: "),
+        ("xyz", "One of: "),
+    ],
+)
+def test_a_choice_by_another_tools_word_is_told_ours(text: str, hint: str) -> None:
+    with pytest.raises(InvalidField) as caught:
+        read_choice("status", text)
+    assert caught.value.hint.startswith(hint)
+
+
+def test_the_nearest_words_are_three_at_most_and_best_first() -> None:
+    assert nearest("label", ["lapel", "labels", "table", "cable", "none"]) == ["labels", "lapel", "table"]
+    assert nearest("x" * 10_000, ["x" * 50]) == ["x" * 50]
+    assert nearest("done", ["todo", "blocked"]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("x" * 60, "x" * 60),
+        ("x" * 61, "x" * 57 + "..."),
+        ("a\nb ö", r"a\nb \xf6"),
+        ("ö ✓", "ö ✓"),
+        ("\n" * 40, r"\n" * 28 + "\\..."),
+    ],
+)
+def test_a_text_for_a_message_is_one_short_line(text: str, shown: str) -> None:
+    assert shortened(text) == shown
+
+
+def test_done_and_cancelled_are_finished() -> None:
+    assert [status for status in STATUSES if is_finished({**TASK, "status": status})] == ["done", "cancelled"]
 
 
 @pytest.mark.parametrize(

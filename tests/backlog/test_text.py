@@ -18,6 +18,7 @@ from taskkeep.backlog.text import (
     blocks,
     dump,
     find_tasks,
+    has_alias,
     is_same_text,
     loads,
     parse,
@@ -100,7 +101,7 @@ def envelope(tasks: str = "[]", version: str = "1") -> bytes:
     [
         (b"", "unreadable", "it is empty", 1),
         (b" \n ", "unreadable", "it is empty", 2),
-        (b'{\n"a": \xff}', "unreadable", "it is not UTF-8 (line 2)", 2),
+        (b'\n{\n"a": \xff\n}', "unreadable", "it is not UTF-8 (line 3)", 3),
         (b"\xef\xbb\xbf{}", "unreadable", "it begins with a byte order mark", 1),
         (b'{"a": 1,\n "b": }', "unreadable", "it is not JSON: Expecting value (line 2)", 2),
         (b'{"a": 1,\n "a": 2}', "duplicate_key", "it gives the key 'a' twice", None),
@@ -145,14 +146,28 @@ def test_a_number_is_kept_to_its_last_digit_or_refused() -> None:
     assert loads(longest.encode(), "it") == int(longest)
     assert loads(f"-{longest}".encode(), "it") == -int(longest)
     assert loads(b"[1.10, 1e2, 0.1, -2.50e-3]", "it") == [1.1, 100.0, 0.1, -0.0025]
+    assert loads(b"0.5" + b"0" * 298, "it") == 0.5
+    for longer in (b"0.5" + b"0" * 299, b"9" * 301, b"-" + b"9" * 301):
+        with pytest.raises(BacklogUnreadable, match="more than 300 digits"):
+            loads(longer, "it")
+
+
+def test_more_tasks_than_a_backlog_holds_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "MAX_TASKS", 2)
+
+    assert len(parse(dump([{}, {}]))) == 2
+    with pytest.raises(BacklogUnreadable, match="it holds more than 2 tasks") as refused:
+        parse(dump([{}, {}, {}]), "it")
+    assert refused.value.code == "schema"
 
 
 def test_a_file_that_is_too_large_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(text, "MAX_BYTES", 4 << 20)
 
     assert loads(b'"%s"' % (b"a" * ((4 << 20) - 2)), "it")
-    with pytest.raises(BacklogUnreadable, match="it is larger than 4 MiB"):
+    with pytest.raises(BacklogUnreadable, match="it is larger than 4 MiB") as refused:
         loads(b'"%s"' % (b"a" * ((4 << 20) - 1)), "it")
+    assert refused.value.code == "unreadable"
 
 
 @pytest.mark.parametrize(
@@ -246,6 +261,26 @@ def test_single_tasks_are_read_as_in_the_whole(drafts: list[dict[str, Any]], ids
 
     assert find_tasks(data, ids) == {task_id: task for task_id, task in tasks.items() if task_id in ids}
     assert parse_trusted(data) == list(tasks.values())
+
+
+NAMES = st.sampled_from(["T0001", "t0001", "T0002", "T00", '"T0001"', "\n      ]", "a", "ä"])
+
+
+def test_a_name_that_goes_on_as_the_text_does_is_no_id() -> None:
+    tasks = numbered([{"title": "a"}])
+
+    assert find_tasks(dump(tasks.values()), [f'T0001",\n      "uid": "{1:032x}']) == {}
+
+
+@given(st.lists(st.tuples(TRICKY, st.lists(NAMES, max_size=2)), max_size=4), st.lists(NAMES, max_size=2))
+def test_a_name_that_some_task_bears_as_an_alias_is_seen(drafts: list[Any], names: list[str]) -> None:
+    """In any case, as a whole, and nowhere but among the aliases."""
+    tasks = [{"id": "T0001", "title": title, **({"aliases": aliases} if aliases else {})} for title, aliases in drafts]
+    wanted = {name.upper() for name in names if name.isascii() and name.isalnum()}
+
+    found = has_alias(dump(tasks), wanted)
+
+    assert found == any(alias.upper() in wanted for _, aliases in drafts for alias in aliases)
 
 
 @given(WRITTEN)

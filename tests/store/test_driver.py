@@ -5,21 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from branches import Branch, requests
+from branches import STOCK, Branch, requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import merge
-from taskkeep.store.driver import merge_files
+from taskkeep.store.merging.driver import merge_files
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(requests, requests, requests, st.booleans())
 def test_the_driver_gives_the_plain_merge(tmp_path: Path, base: Any, left: Any, right: Any, canonical: bool) -> None:
     """Byte for byte, with the same conflicts, whatever form the versions have."""
-    root = Branch().do(*base)
+    root = Branch().do(STOCK, *base)
     sides = [Backlog(branch.backlog.tasks) for branch in (root, root.fork().do(*left), root.fork().do(*right))]
     files = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
     for name, side in zip(files, sides, strict=True):
