@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 
 import pytest
 
-from taskkeep.cli.output import paragraphs, shown
+from taskkeep.cli.output import paragraphs, shown, write_out
 from taskkeep.cli.screen import Screen, cell_len, cut, wrap
 
 TITLES = (
@@ -56,6 +58,22 @@ def test_columns_begin_at_the_same_cell() -> None:
     lines = Screen(color=False, width=120).table(tasks).splitlines()
     ends = {cell_len(line[: line.rindex("2027")]) for line in lines[1:]}
     assert len(ends) == 1
+
+
+class OldTerminal(io.TextIOWrapper):
+    """A terminal of western Europe, thirty years ago."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_without_unicode_gets_other_signs_of_the_same_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", OldTerminal(taken, encoding="iso8859-1"))
+
+    write_out("✓ T0001  ○ todo  Größe … 🚀\n")
+
+    assert taken.getvalue() == "+ T0001  o todo  Größe ~ \\U0001f680\n".encode("iso8859-1")
 
 
 def test_colours_do_not_change_the_text() -> None:
