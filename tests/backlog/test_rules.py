@@ -82,7 +82,9 @@ def test_a_task_in_both_files_is_one_task() -> None:
         (task(1, 3), LinkCycle, "T0001 -> T0003 -> T0002 -> T0001"),
         (task(1, parent=1), LinkCycle, "T0001 -> T0001"),
         (task(1, status="done"), InvalidField, "completed_at"),
-        (task(4, uid=f"{1:032x}"), InvalidField, "uid"),
+        (task(4, uid=f"{1:032x}"), InvalidField, "T0004: uid is that of T0001"),
+        (task(2, 1, uid=f"{1:032x}"), InvalidField, "T0002: uid is that of T0001"),
+        (task(1, status="done"), InvalidField, "T0001: completed_at does not fit the rest of the task"),
     ],
 )
 def test_what_a_change_makes_worse_is_refused(changed: Task, error: type[Exception], named: str) -> None:
