@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.task import FIELDS, Task, canonical
-from taskkeep.backlog.travel import CLAIM, FIXED, restore, restore_fields
+from taskkeep.backlog.task import CLAIM, FIELDS, Task, canonical
+from taskkeep.backlog.travel import FIXED, restore, restore_fields
 from taskkeep.errors import IdTaken, LinksMissing, TaskNotFound, Usage
 
 MADE, NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (0, 5, 6))
