@@ -29,8 +29,8 @@ class Reading:
         try:
             self.data, found = read(root.backlog, limit=text.MAX_BYTES)
         except FileNotFoundError:
+            from taskkeep.store.past.witnesses import with_witnesses
             from taskkeep.store.save import missing_backlog
-            from taskkeep.store.witnesses import with_witnesses
 
             raise with_witnesses(root, missing_backlog()) from None
         self._file = FileId.of(found)
@@ -48,7 +48,7 @@ class Reading:
             try:
                 live = _shaped(text.parse(self.data), BACKLOG)
             except BacklogUnreadable as error:
-                from taskkeep.store.witnesses import with_witnesses
+                from taskkeep.store.past.witnesses import with_witnesses
 
                 raise with_witnesses(self._root, error) from None
         self._kept = Backlog(live, self._archive() if archived else {})
