@@ -90,15 +90,19 @@ class Reading:
         A page of checked bytes, by what stands in few fields, is found without decoding all others.
         A law of the tests holds it to the plain way.
         """
-        from taskkeep.backlog.outline import ready_stubs, stubs
-        from taskkeep.backlog.query import is_plain, ready, select
+        from taskkeep.backlog.query import is_plain, ready, select, select_rows
 
         choose = ready if best else select
         rows = self.rows(archive_counts=best or query.ready or query.archived) if is_plain(query) else None
         if rows is None:
             return choose(self.backlog(), query, now=now, actor=actor, today=today)
-        self._kept = Backlog(ready_stubs(rows) if best or query.ready else stubs(rows))
-        page = choose(self._kept, query, now=now, today=today)
+        if best or query.ready:
+            from taskkeep.backlog.outline import ready_stubs
+
+            self._kept = Backlog(ready_stubs(rows))
+            page = choose(self._kept, query, now=now, today=today)
+        else:
+            page = select_rows(rows, query)
         full = text.find_tasks(self.data, [task["id"] for task in page.tasks])
         return page._replace(tasks=[full[task["id"]] for task in page.tasks])
 
