@@ -61,27 +61,36 @@ def is_wanted(root: Root) -> bool:
         return False
 
 
-def set_up(repository: Repository) -> bool:
+def set_up(root: Root, repository: Repository) -> bool:
     """Write the section into the repository's configuration; False where that cannot be written."""
-    for name, value in ((NAME, "taskkeep: merges tasks by identity and field"), (DRIVER, line())):
-        if repository.run("config", "--local", name, value).status:
-            return False
-        repository.config[name] = value
+    from taskkeep.store.git_config import configure
+
+    values = {NAME: "taskkeep: merges tasks by identity and field", DRIVER: line()}
+    if not configure(root, repository, *values.items()):
+        return False
+    repository.config.update(values)
     return True
 
 
 def take_out(root: Root, repository: Repository) -> bool:
-    """Take the section out again, and remember in this checkout not to write it anew. Raises OSError."""
+    """Take the section out again, and remember in this checkout not to write it anew.
+
+    Raises OSError, BacklogLocked.
+    """
+    from taskkeep.store.git_config import configure
+    from taskkeep.store.lock import writer_lock
+
     os.makedirs(root.local, exist_ok=True)
     note = os.path.join(root.local, UNINSTALLED)
     if not os.path.lexists(note):
         write_new(note, [])
-    return repository.run("config", "--local", "--remove-section", SECTION).status == 0
+    with writer_lock(root.lock, wait=10):
+        return configure(root, repository, ["--remove-section", SECTION])
 
 
 def welcome(root: Root, repository: Repository) -> str | None:
     """Set the driver up where the attributes name it and git does not know it; what to say of that."""
-    if is_set_up(repository) or not is_wanted(root) or not set_up(repository):
+    if is_set_up(repository) or not is_wanted(root) or not set_up(root, repository):
         return None
     return (
         f"note: set up git's merge driver in the section '{SECTION}' of .git/config; 'taskkeep uninstall' takes it out"
@@ -109,7 +118,7 @@ def mend(root: Root, repository: Repository) -> bool:
     if trouble(repository) is None or "merge-driver" not in repository.config.get(DRIVER, "merge-driver"):
         return False
     remove(os.path.join(root.local, UNINSTALLED))
-    return set_up(repository)
+    return set_up(root, repository)
 
 
 # -- merging three versions of one file ---------------------------------------------------------
