@@ -7,6 +7,7 @@ written, by git too. Needs strace. `--processes` names the programs and what the
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shutil
 import subprocess
@@ -18,7 +19,8 @@ from typing import NamedTuple
 from run import Bench, _an_id
 
 TASKS = 1_000
-_CALL = re.compile(r"^(?:\[pid +\d+\] )?(?:\d+ +)?(\w+)\((.*)\) += (-?\d+)")
+NO_FILES = ("/dev/null", "/dev/tty", "/dev/pts", "/proc/")
+_CALL = re.compile(r"^(\w+)\((.*)\) += (-?\d+)")
 _PLACE = re.compile(r"^\d+<(/[^>]*)>")
 
 
@@ -45,25 +47,29 @@ def modules(bench: Bench, args: list[str], cwd: Path) -> int:
 def effort(bench: Bench, args: list[str], cwd: Path, again: list[str] | None = None) -> Effort:
     """Run a command twice; the second time *again*, where it cannot be the same."""
     count = modules(bench, args, cwd)
-    trace = bench.folder / "trace"
+    traces = bench.folder / "traces"
+    traces.mkdir()
     calls = "trace=execve,fsync,fdatasync,write,pwrite64,writev"
-    command = ["strace", "-f", "-y", "-s", "400", "-o", str(trace), "-e", calls, bench.tool, *(again or args)]
+    # A file for each process, so that no call is told in two parts.
+    command = ["strace", "-ff", "-y", "-s", "400", "-o", str(traces / "of"), "-e", calls, bench.tool, *(again or args)]
     subprocess.run(command, cwd=cwd, env=bench.env, capture_output=True, check=True)
     programs: list[str] = []
     syncs = written = 0
     files: set[str] = set()
-    for line in trace.read_text(errors="replace").splitlines():
-        found = _CALL.match(line)
-        if found is None or int(found[3]) < 0:
-            continue
-        name, given, result = found[1], found[2], int(found[3])
-        if name == "execve":
-            programs.append(given)
-        elif name.endswith("sync"):
-            syncs += 1
-        elif (place := _PLACE.match(given)) is not None and not place[1].startswith(("/dev/", "/proc/")):
-            files.add(place[1])
-            written += result
+    for trace in sorted(traces.iterdir(), key=lambda path: int(path.suffix[1:])):
+        for line in trace.read_text(errors="replace").splitlines():
+            found = _CALL.match(line)
+            if found is None or int(found[3]) < 0:
+                continue
+            name, given, result = found[1], found[2], int(found[3])
+            if name == "execve":
+                programs.append(given)
+            elif name.endswith("sync"):
+                syncs += 1
+            elif (place := _PLACE.match(given)) is not None and not place[1].startswith(NO_FILES):
+                files.add(place[1])
+                written += result
+    shutil.rmtree(traces)
     return Effort(count, programs[1:], syncs, len(files), written)
 
 
@@ -85,12 +91,9 @@ def rows(bench: Bench) -> list[tuple[str, Effort]]:
     found = [("--version", effort(bench, ["--version"], path))]
     for line in ("list --json --limit 20", "ready", f"show {some}", "prime", "verify", "verify --base base"):
         found.append((line.replace(some, "ID"), effort(bench, line.split(), path)))
-    then = subprocess.run(
-        [bench.tool, "log", "--limit", "1", "--format", "json"], cwd=path, env=bench.env, capture_output=True, text=True
-    ).stdout
-    moment = (
-        then.split('"timestamp": "', 1)[1][:27] if '"timestamp": "' in then else then.split('"timestamp":"', 1)[1][:27]
-    )
+    asked = [bench.tool, "log", "--limit", "1", "--json"]
+    said = subprocess.run(asked, cwd=path, env=bench.env, capture_output=True, check=True).stdout
+    moment = json.loads(said)["events"][0]["timestamp"]
     bench.cost([bench.tool, "update", some, "--title", "Something else"], path)
     found.append(("show ID --at TIME", effort(bench, ["show", some, "--at", moment], path)))
     found.append(("add", effort(bench, ["add", "Measure the parser"], path)))
@@ -99,7 +102,17 @@ def rows(bench: Bench) -> list[tuple[str, Effort]]:
     found.append(("claim", effort(bench, ["claim"], path)))
     done = [["done", one, "--force"] for one in ids[:2]]
     found.append(("done", effort(bench, done[0], path, done[1])))
-    found.append(("restore --at TIME", effort(bench, ["restore", some, "--at", moment, "--yes"], path)))
+    found.append(
+        (
+            "restore --at TIME",
+            effort(
+                bench,
+                ["restore", some, "--at", moment, "--yes", "--dry-run"],
+                path,
+                ["restore", some, "--at", moment, "--yes"],
+            ),
+        )
+    )
     bench.cost([bench.tool, "add", "Staged", "--no-commit"], path)
     bench.cost(["git", "add", "-A"], path)
     found.append(("verify --staged", effort(bench, ["verify", "--staged"], path)))

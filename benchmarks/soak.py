@@ -1,4 +1,5 @@
-"""A soak: several processes change one backlog at once, are killed, and their clocks jump; nothing may be lost.
+"""A soak: several processes change one backlog at once, are killed, their clocks jump, and branches are merged into
+it meanwhile; nothing may be lost.
 
     python benchmarks/soak.py --minutes 1 --processes 8 --seed 7
 
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import json
 import os
 import random
@@ -18,6 +20,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -35,7 +38,8 @@ main()
 """
 YEAR = 365 * 86_400 * 1_000_000
 CLOCKS = (0, 0, 0, 0, 10 * YEAR, -10 * YEAR, 3_000_000, -3_000_000)
-FINE = {0, 3, 5, 6}  # done; gone meanwhile; refused by a rule; busy
+BUSY = 6
+FINE = {0, 3, 5, BUSY}  # done; gone meanwhile; refused by a rule; busy
 SETTLED = 8  # changes that a worker makes before it looks for tasks to change
 
 
@@ -80,7 +84,7 @@ def work(folder: Path, ledger: Path, seed: int, name: str) -> None:
             done = backlog.run(*args, "--json", "--actor", name, "--wait", "60", clock=chance.choice(CLOCKS))
             took = time.monotonic() - began
             answer = json.loads(done.stdout) if done.returncode == 0 else done.stderr[:400]
-            row = {"done": kind, "args": args, "exit": done.returncode, "took": took, "answer": answer}
+            row = {"done": kind, "args": args, "exit": done.returncode, "at": began, "took": took, "answer": answer}
             file.write(json.dumps(row) + "\n")
             file.flush()
 
@@ -100,6 +104,41 @@ def _step(chance: random.Random, known: list[str], word: str) -> tuple[str, list
     }[kind]
 
 
+# -- branches ------------------------------------------------------------------------------
+
+
+def branch_off(folder: Path, ledger: Path, seed: int, stop: threading.Event) -> None:
+    """Change clones of the backlog and merge them back, until told to stop; *ledger* has what was merged."""
+    chance, main = random.Random(seed), Backlog(folder)
+    with ledger.open("a", encoding="utf-8") as file:
+        for number in itertools.count():
+            topic = f"topic-{number}"
+            with tempfile.TemporaryDirectory(dir=folder.parent) as place:
+                clone = Backlog(Path(place) / "clone")
+                main.git("clone", "-q", str(folder), str(clone.folder))
+                for name in ("user.name", "user.email"):
+                    clone.git("config", name, main.git("config", name).strip())
+                rows = []
+                for change in range(chance.randrange(1, 6)):
+                    args = ["add", f"{topic}-{seed}-{change}", "--label", "branch"]
+                    task = clone.answer(*args)
+                    rows.append({"done": "add", "args": args, "exit": 0, "answer": task})
+                    args = ["note", task["task"]["id"], f"of {topic}-{seed}-{change}"]
+                    rows.append({"done": "note", "args": args, "exit": 0, "answer": clone.answer(*args)})
+                clone.git("push", "-q", "origin", f"HEAD:refs/heads/{topic}")
+            while (done := main.run("merge", topic, "--json", "--wait", "60")).returncode == BUSY:
+                time.sleep(0.1)
+            rows.append({"done": "merge", "args": ["merge", topic], "exit": done.returncode, "answer": done.stderr})
+            if done.returncode == 0:
+                rows[-1]["answer"] = json.loads(done.stdout)
+                file.writelines(json.dumps(row) + "\n" for row in rows)
+            else:
+                file.write(json.dumps(rows[-1]) + "\n")
+            file.flush()
+            if stop.wait(chance.uniform(1, 10)):
+                return
+
+
 # -- all workers -------------------------------------------------------------------------
 
 
@@ -107,14 +146,19 @@ def soak(folder: Path, *, processes: int, seconds: float, seed: int) -> list[Pat
     """Run the workers, kill one now and then, and return their ledgers."""
     chance, stop = random.Random(seed), time.monotonic() + seconds
     ledgers = [folder.parent / f"worker-{number}.jsonl" for number in range(processes)]
+    branches, last = folder.parent / "branches.jsonl", threading.Event()
+    brancher = threading.Thread(target=branch_off, args=(folder, branches, seed, last))
     with contextlib.ExitStack() as held:
+        held.callback(brancher.join)
+        held.callback(last.set)
+        brancher.start()
         workers = [held.enter_context(_worker(folder, ledger, chance)) for ledger in ledgers]
         while time.monotonic() < stop:
             time.sleep(chance.uniform(0.1, 1.5))
             number = chance.randrange(processes)
             _kill(workers[number])
             workers[number] = held.enter_context(_worker(folder, ledgers[number], chance))
-    return ledgers
+    return [*ledgers, branches]
 
 
 @contextlib.contextmanager
@@ -176,12 +220,13 @@ def judge(backlog: Backlog, ledgers: list[Path]) -> tuple[list[str], dict[str, A
         path = backlog.folder / place
         if (path.is_dir() and list(path.iterdir())) or path.is_file():
             bad.append(f"left lying around: {place}")
-    tenth = max(1, len(kept) // 10)
-    times = [row["took"] for row in kept if row["done"] != "archive" and row["answer"]["changed"]]
+    timed = sorted((row for row in kept if "at" in row), key=lambda row: row["at"])
+    times = [row["took"] for row in timed if row["done"] != "archive" and row["answer"]["changed"]]
+    tenth = max(1, len(times) // 10)
     return bad, {
         "acknowledged": dict(Counter(row["done"] for row in kept)),
         "refused": dict(Counter(row["exit"] for row in done if row["exit"])),
-        "killed under way": sum("try" in row for row in rows) - len(done),
+        "killed under way": sum("try" in row for row in rows) - sum("at" in row for row in done),
         "tasks": len(everything),
         "events": len(events),
         "median seconds, first tenth": round(median(times[:tenth]), 3),

@@ -8,7 +8,7 @@ __version__ = "0.1.0"
 _EXPORTS = {
     "Project": "project",
     "Saved": "project",
-    "LogPage": "project",
+    "LogPage": "store.past.events",
     "init": "project",
     "open": "project",
     "Backlog": "backlog.backlog",

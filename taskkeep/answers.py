@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.task import Task
     from taskkeep.project import Saved
-    from taskkeep.store.history import Moment
+    from taskkeep.store.past.history import Moment
 
 
 def with_etag(task: Mapping[str, Any]) -> dict[str, Any]:

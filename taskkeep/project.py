@@ -9,11 +9,9 @@ from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog, alias_words
 from taskkeep.errors import (
     AlreadyInitialised,
-    BacklogUnreadable,
     ForeignFile,
     Invalid,
     Outside,
-    Refused,
     TaskNotFound,
     Usage,
 )
@@ -21,7 +19,7 @@ from taskkeep.store.files import disk_fault, read
 from taskkeep.store.layout import Root, find_root, is_ours, start_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from taskkeep.backlog.changes import Edit
     from taskkeep.backlog.difference import Difference
@@ -30,15 +28,16 @@ if TYPE_CHECKING:
     from taskkeep.backlog.query import Page, Query
     from taskkeep.backlog.task import Task
     from taskkeep.importers.draft import Plan, Report
-    from taskkeep.store.branches import Met
-    from taskkeep.store.edits import FileEdit
-    from taskkeep.store.git import Repository
-    from taskkeep.store.history import Moment, Point
+    from taskkeep.store.merging.branches import Met
+    from taskkeep.store.merging.open_merge import OpenConflict, OpenMerge
+    from taskkeep.store.past.comparing import Compared
+    from taskkeep.store.past.events import LogPage
+    from taskkeep.store.past.history import Moment, Point
+    from taskkeep.store.past.recent import Request
+    from taskkeep.store.past.restoring import Restoring, Undoing
     from taskkeep.store.reading import Reading
-    from taskkeep.store.recent import Request
-    from taskkeep.store.resolve import OpenConflict
-    from taskkeep.store.restoring import Restoring, Undoing
     from taskkeep.store.save import Context, Options, Outcome, Writer
+    from taskkeep.store.setup.edits import FileEdit
     from taskkeep.store.verify import Verdict
 
     Change = Callable[[Backlog, Context], Backlog]
@@ -75,29 +74,11 @@ class Primer(NamedTuple):
     recent: list[Request]
 
 
-class LogPage(NamedTuple):
-    """Events, newest first, how many there are in all, and the offset of the next page or None."""
-
-    events: list[Event]
-    total: int
-    notes: Sequence[str] = ()
-    next: int | None = None
-
-
 class Found(NamedTuple):
     """Tasks that were named, and what is to be said of names that are aliases."""
 
     tasks: Sequence[Task]
     warnings: Sequence[str] = ()
-
-
-class Compared(NamedTuple):
-    """How two states differ; a point of None is the file as it lies."""
-
-    difference: Difference
-    before: Point | None
-    after: Point | None
-    notes: Sequence[str]
 
 
 def open(folder: str | None = None) -> Project:
@@ -114,9 +95,9 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
 
     Raises AlreadyInitialised, ForeignFile, Outside.
     """
-    from taskkeep.store.git import repository_of, run
+    from taskkeep.store.git.repository import repository_of, run
     from taskkeep.store.save import writing
-    from taskkeep.store.setup import write_setup
+    from taskkeep.store.setup.init import write_setup
 
     if ids not in ("random", "sequential"):
         raise Usage(f"ids cannot be {ids[:40]!r}", hint="random or sequential.")
@@ -141,7 +122,7 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
         _refuse_taken(root)
         writer.fresh = not os.path.exists(root.backlog)
         if writer.repository is not None:
-            from taskkeep.store.commit import refuse_obstacles
+            from taskkeep.store.git.commit import refuse_obstacles
 
             refuse_obstacles(writer.repository)
         try:
@@ -172,7 +153,7 @@ def _refuse_taken(root: Root) -> None:
 
 def guard(tool_input: Mapping[str, Any], folder: str | None = None) -> str | None:
     """Return why what an agent's tool is about to do in *folder* is refused, None where it may go on."""
-    from taskkeep.store.guard import refusal
+    from taskkeep.store.setup.guard import refusal
 
     return refusal(tool_input, start_folder(folder))
 
@@ -182,7 +163,7 @@ def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
 
     Raises BacklogUnreadable, InvalidField, and then *ours* is as it was.
     """
-    from taskkeep.store.driver import merge_files
+    from taskkeep.store.merging.driver import merge_files
 
     try:
         return merge_files(base, ours, theirs, path)
@@ -226,7 +207,7 @@ def said_moment(text: str, now: str, *, end: bool = False) -> str | None:
     *end*: a day stands for its last moment, not its first.
     """
     from taskkeep.backlog.when import moment_of
-    from taskkeep.store.history import LOCAL
+    from taskkeep.store.past.when import LOCAL
 
     try:
         return moment_of(text, now=now, local=LOCAL, end=end)
@@ -332,7 +313,7 @@ class Project:
 
         Raises BadPoint, AmbiguousPoint, UnknownPoint, BeforeFirst, LogDamaged, BackupDamaged.
         """
-        from taskkeep.store.history import resolve_when
+        from taskkeep.store.past.when import resolve_when
 
         return resolve_when(self.root, when)
 
@@ -351,7 +332,7 @@ class Project:
 
     def actor(self) -> str:
         """Return who acts here: TASKKEEP_ACTOR, else git's user."""
-        from taskkeep.store.git import repository_of
+        from taskkeep.store.git.repository import repository_of
         from taskkeep.store.surroundings import default_actor
 
         if os.environ.get("TASKKEEP_ACTOR", "").strip():
@@ -360,7 +341,7 @@ class Project:
 
     def refs(self) -> Sequence[str]:
         """Return the branches and tags of the repository by their short names, none outside of git."""
-        from taskkeep.store.git import repository_of
+        from taskkeep.store.git.repository import repository_of
 
         repository = repository_of(self.root.path)
         if repository is None:
@@ -380,14 +361,14 @@ class Project:
         try:
             return Found(*self._reading().tasks(ids))
         except TaskNotFound as error:
-            from taskkeep.store.missing import explain
+            from taskkeep.store.past.missing import explain
 
             explain(self.root, error)
             raise
 
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""
-        from taskkeep.store.git import repository_of
+        from taskkeep.store.git.repository import repository_of
         from taskkeep.store.standing import is_hand_edited
 
         backlog = self.backlog()
@@ -413,7 +394,7 @@ class Project:
         from taskkeep.backlog.outline import ready_stubs
         from taskkeep.backlog.query import Query
         from taskkeep.backlog.query import ready as best_of
-        from taskkeep.store.recent import recent_requests
+        from taskkeep.store.past.recent import recent_requests
 
         reading = self._reading()
         rows = reading.rows()
@@ -451,81 +432,16 @@ class Project:
         offset: int = 0,
     ) -> LogPage:
         """Return events, newest first; *limit* 0 for all. Raises LogDamaged, TaskNotFound, Usage."""
-        from taskkeep.backlog.history import last_lines
-        from taskkeep.store.history import decoded, log_bytes
+        from taskkeep.store.past.events import Wanted, page
 
-        if limit < 0 or offset < 0:
-            raise Usage("a limit or an offset cannot be negative", hint="A limit of 0 means all.")
-        data, notes = log_bytes(self.root)
-        end = offset + limit if limit else 0
-        if ids:
-            some, warnings = self._events_of(data, ids)
-            events, notes = some[::-1], [*notes, *warnings]
-        elif since or until or actors or types or sources:
-            events = decoded(data.split(b"\n")[:-1])[::-1]
-        else:
-            total = data.count(b"\n")
-            newest = last_lines(data, end)
-            rows = newest[: max(len(newest) - offset, 0)]
-            return LogPage(decoded(rows)[::-1], total, notes, end if 0 < end < total else None)
-        events = [
-            event
-            for event in events
-            if (not since or event["timestamp"] >= since)
-            and (not until or event["timestamp"] <= until)
-            and (not actors or event["actor"] in actors)
-            and (not types or event["event_type"] in types)
-            and (not sources or event["source"] in sources)
-        ]
-        found = events[offset : end or None]
-        return LogPage(found, len(events), notes, end if 0 < end < len(events) else None)
-
-    def _events_of(self, data: bytes, ids: Sequence[str]) -> tuple[Sequence[Event], Sequence[str]]:
-        """The events of tasks by id or alias, deleted ones too, oldest first, and which of *ids* are aliases.
-
-        Only lines that name one are decoded.
-        """
-        import json
-
-        from taskkeep.backlog.history import lines_with, named_uids, touches
-
-        uids: set[str] = set()
-        warnings: list[str] = []
-        for name in ids:
-            task_id = name.strip().upper()
-            needle = b'"%s"' % task_id.encode("utf-8", "replace")
-            found = {uid for row in lines_with(data, [needle]) for uid in named_uids(json.loads(row), task_id)}
-            if len(found) != 1:
-                backlog = self._last_known()
-                if not found:
-                    found = {backlog.find(name)["uid"]}
-                elif (task := backlog.get(task_id)) is not None:
-                    found = {task["uid"]}  # drawn on two branches: the others have it as an alias now
-                warnings += backlog.warnings_for([name])
-            uids |= found
-        some = [json.loads(row) for row in lines_with(data, [b'"%s"' % uid.encode() for uid in uids])]
-        return [event for event in some if touches(event, uids)], warnings
-
-    def _last_known(self) -> Backlog:
-        """The backlog as it is, or where backlog.json cannot be read as the log has it."""
-        from taskkeep.store.history import History
-
-        try:
-            return self.backlog()
-        except BacklogUnreadable:
-            return History(self.root).last().backlog()
+        return page(self.root, ids, Wanted(since, until, actors, types, sources), limit=limit, offset=offset)
 
     def heads_joined(self, events: Sequence[Event]) -> Mapping[str, Event]:
         """Return by hash the last events of the branches that the `merged` ones of *events* joined, as far as the
         log has them."""
-        import json
+        from taskkeep.store.past.events import heads_joined
 
-        from taskkeep.backlog.history import lines_with
-        from taskkeep.store.history import log_bytes
-
-        ends = {b'"hash":"%s"}' % head.encode() for event in events for head in event["details"].get("heads", ())}
-        found = [json.loads(row) for row in lines_with(log_bytes(self.root)[0], ends)] if ends else []
-        return {event["hash"]: event for event in found}
+        return heads_joined(self.root, events)
 
     def blame(self, task_id: str) -> tuple[Task, Sequence[Mapping[str, Any]], Sequence[str]]:
         """Return a task, for each of its fields who set it last, when and why, and what is to be said of an alias.
@@ -533,11 +449,11 @@ class Project:
         Raises TaskNotFound, AmbiguousId.
         """
         from taskkeep.backlog.history import blame
-        from taskkeep.store.history import log_bytes
+        from taskkeep.store.past.events import events_of
 
         backlog = self.backlog()
         task = backlog.find(task_id)
-        events = self._events_of(log_bytes(self.root)[0], [task["id"]])[0]
+        events = events_of(self.root, [task["id"]])
         return task, blame(events, task["uid"], task), backlog.warnings_for([task_id])
 
     def diff(self, before: str | None = None, after: str | None = None) -> Compared:
@@ -546,49 +462,15 @@ class Project:
         ``A..B`` as *before* alone names two; two files that end in .json are compared as they are. Raises what
         `at` raises.
         """
-        from taskkeep.backlog.difference import difference
-        from taskkeep.errors import BadPoint
-        from taskkeep.store.history import History
+        from taskkeep.store.past.comparing import compare
 
-        if before is not None and after is not None and all(map(_is_json_file, (before, after))):
-            return self.diff_files(before, after)
-
-        if before is not None and after is None and ".." in before and "/.." not in before and "../" not in before:
-            first, _, second = before.partition("..")
-            if ".." in second or second.startswith("."):
-                raise BadPoint(
-                    "two points are named as A..B", hint="For what both have in common ask 'git merge-base'."
-                )
-            before, after = first or "HEAD", second or "HEAD"
-        start = self.at(before) if before is not None else History(self.root).last()
-        end = self.at(after) if after is not None else None
-        notes = [*start.notes, *(end.notes if end is not None else ())]
-        if end is None:
-            try:
-                now = self.backlog()
-            except BacklogUnreadable as error:
-                end = History(self.root).last()
-                now = end.backlog()
-                notes.append(f"{error.message}: compared with what was saved last")
-        else:
-            now = end.backlog()
-        found = difference(start.backlog(), now)
-        return Compared(found, start.point, None if end is None else end.point, notes)
+        return compare(self.root, before, after)
 
     def diff_files(self, before: str, after: str) -> Compared:
         """Compare two files of the shape of backlog.json. Raises BacklogUnreadable, NotFound."""
-        from taskkeep.backlog.difference import difference
-        from taskkeep.errors import NotFound
-        from taskkeep.store.history import tasks_of
+        from taskkeep.store.past.comparing import compare_files
 
-        states = []
-        for path in (before, after):
-            try:
-                data = read(path, limit=text.MAX_BYTES)[0]
-            except FileNotFoundError:
-                raise NotFound(f"there is no file {path[:200]!r}") from None
-            states.append(Backlog(tasks_of(data, os.path.basename(path))))
-        return Compared(difference(*states), None, None, [])
+        return compare_files(before, after)
 
     def verify(self, **asked: Any) -> Verdict:
         """Judge the backlog; see store.verify.judge.Asked for what can be asked for.
@@ -876,7 +758,7 @@ class Project:
     def delete(self, ids: Sequence[str], *, unlink: bool = False, force: bool = False, **options: Any) -> Saved:
         """Delete tasks; *why* is needed. Raises TaskNeeded while others name them, but with *unlink*."""
         from taskkeep.backlog.changes import delete_tasks
-        from taskkeep.store.missing import refuse_namesake
+        from taskkeep.store.past.missing import refuse_namesake
 
         if not (options.get("why") or "").strip():
             raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
@@ -948,8 +830,8 @@ class Project:
         The tasks are those that differ from before. With *dry_run* nothing is touched, and the conflicts
         are those that would be. Raises RepositoryBusy where conflicts leave the merge open; Refused, NotFound.
         """
-        from taskkeep.store import branches
-        from taskkeep.store.revision import commit_of
+        from taskkeep.store.git.revision import commit_of
+        from taskkeep.store.merging import branches
         from taskkeep.store.save import writing
 
         asked = _options(options)
@@ -978,8 +860,8 @@ class Project:
 
         Raises Outside where the remote cannot be reached, and what merge() raises.
         """
-        from taskkeep.store import branches
-        from taskkeep.store.commit import read_head
+        from taskkeep.store.git.commit import read_head
+        from taskkeep.store.merging import branches
         from taskkeep.store.save import writing
 
         asked = _options(options)
@@ -1009,8 +891,8 @@ class Project:
 
     def conflicts(self) -> Sequence[OpenConflict]:
         """Return the open conflicts of a merge, from git's index, with who made both sides."""
-        from taskkeep.store.git import repository_of
-        from taskkeep.store.resolve import open_conflicts
+        from taskkeep.store.git.repository import repository_of
+        from taskkeep.store.merging.open_merge import open_conflicts
 
         repository = repository_of(self.root.path)
         return open_conflicts(self.root, repository) if repository is not None else []
@@ -1029,20 +911,20 @@ class Project:
         *choice* is ours, theirs, both, value or newest; without *task_id* it is for all, without *field*
         for all of that task. Raises NotFound, Usage, and what an update raises.
         """
-        from taskkeep.store import resolve
+        from taskkeep.store.merging import resolver
         from taskkeep.store.save import writing
 
         asked = _options({**options, "source": "resolve"})
         asked.request = ["resolve", [task_id, field, choice, value]]
         _refuse_meaningless(asked, "resolve", ("if_match", "claim"))
-        with writing(self.root, asked, kind=resolve.Resolver) as writer:
-            assert isinstance(writer, resolve.Resolver)
+        with writing(self.root, asked, kind=resolver.Resolver) as writer:
+            assert isinstance(writer, resolver.Resolver)
             repository = writer.repository
 
-            def choose(state: resolve.OpenMerge) -> list[tuple[Conflict, str, Any]]:
-                picked = resolve.pick(state, task_id, field)
+            def choose(state: OpenMerge) -> list[tuple[Conflict, str, Any]]:
+                picked = resolver.pick(state, task_id, field)
                 if choice == "newest" and repository is not None:
-                    return resolve.newest(self.root, repository, picked)
+                    return resolver.newest(self.root, repository, picked)
                 return [(conflict, choice, value) for conflict in picked]
 
             outcome, left = writer.resolve(choose)
@@ -1092,17 +974,21 @@ class Project:
         Raises TasksLost and FieldsReverted for what is not allowed by name, BacklogUnreadable, and what any
         change raises.
         """
-        from taskkeep.store.adopt import adopt
+        from taskkeep.store.adopt import Adopter
         from taskkeep.store.save import check_if_match, writing
+
+        def kind(root: Root, options: Options) -> Adopter:
+            return Adopter(root, options, base=base, delete=allow_delete, revert=allow_revert)
 
         asked = _options(options)
         asked.request = ["adopt", [base, sorted(allow_delete), sorted(allow_revert)]]
-        with writing(self.root, asked) as writer:
-            check_if_match(Backlog({}), (), asked.if_match)
-            outcome, difference, brought = adopt(writer, base=base, delete=allow_delete, revert=allow_revert)
+        check_if_match(Backlog({}), (), asked.if_match)
+        with writing(self.root, asked, kind=kind) as writer:
+            assert isinstance(writer, Adopter)
+            outcome, brought = writer.adopt()
         if brought:
             outcome.warnings.append(f"brought back from {base}: {', '.join(brought[:5])}")
-        return _rewritten(outcome, difference)
+        return _rewritten(outcome, writer.difference)
 
     def restore(
         self,
@@ -1119,7 +1005,7 @@ class Project:
         backlog.json that is damaged or gone; that file is kept aside. Raises what `at` raises, LinksMissing,
         IdTaken, InvalidField, LogDamaged.
         """
-        from taskkeep.store.restoring import Restoring
+        from taskkeep.store.past.restoring import Restoring
 
         asked = Restoring(self.root, ids, at, fields=fields, unlink=unlink)
         arguments = [[*ids], at, [*fields], unlink]
@@ -1131,7 +1017,7 @@ class Project:
 
         Raises UnknownPoint, AmbiguousPoint, NothingToUndo, and but with *force* ChangedSince, ClaimHeld, TaskNeeded.
         """
-        from taskkeep.store.restoring import Undoing
+        from taskkeep.store.past.restoring import Undoing
 
         asked = Undoing(self.root, event, force=force)
         outcome = self._save("undo", [event, force], asked.change, options, source="undo", kind=asked.kind)
@@ -1150,7 +1036,7 @@ class Project:
         """Return what is known of each snapshot, the newest first; damaged ones say what is wrong."""
         from taskkeep.errors import TaskkeepError
         from taskkeep.store import backups
-        from taskkeep.store.history import History
+        from taskkeep.store.past.history import History
         from taskkeep.store.progress import steps
 
         try:
@@ -1181,69 +1067,43 @@ class Project:
 
     def prune_backups(self, **options: Any) -> tuple[Sequence[str], Sequence[str]]:
         """Remove the snapshots that the configured rule lets go, compress the old; returns the names of both."""
-        from taskkeep.store import backups
+        from taskkeep.store import retention
         from taskkeep.store.save import writing
 
         asked = _options(options)
         with writing(self.root, asked) as writer:
-            return backups.prune(self.root, writer.config, now=_now(), dry_run=asked.dry_run)
+            return retention.prune(self.root, writer.config, now=_now(), dry_run=asked.dry_run)
 
     def recover(self, **options: Any) -> Saved:
         """Settle what an interrupted save left and make the commit that waits, aloud."""
-        from taskkeep.errors import TaskkeepError
-        from taskkeep.store import pack, pending
+        from taskkeep.store import recovery
         from taskkeep.store.save import writing
-        from taskkeep.store.standing import saved_files
 
         asked = _options(options)
         with writing(self.root, asked) as writer:
-            try:
-                writer.read()
-            except (Refused, Invalid) as error:
-                writer.warnings.append(f"{error.message}; it is left alone")
-                writer.saved = saved_files(self.root, writer.log)
-            made = None
-            waits, packing = bool(pending.waiting(self.root)), pack.is_under_way(self.root)
-            if (waits or packing) and writer.repository is not None and not asked.dry_run and asked.commit is not False:
-                from taskkeep.store.commit import refuse_obstacles
-
-                try:
-                    refuse_obstacles(writer.repository)
-                    if waits:
-                        made = pending.commit(writer)
-                        waits = False
-                    if packing and pack.pack_old(writer):
-                        writer.warnings.append("finished a packing of the log that was cut short")
-                except (OSError, TaskkeepError) as error:
-                    writer.warnings.append(f"the commit still waits: {error}")
-            changed = made is not None or any("cut short" in warning for warning in writer.warnings)
-            return Saved(changed, [], [], made, waits, writer.warnings, dry_run=asked.dry_run)
+            made, waits = recovery.go_on(writer)
+        changed = made is not None or any("cut short" in warning for warning in writer.warnings)
+        return Saved(changed, [], [], made, waits, writer.warnings, dry_run=asked.dry_run)
 
     def uninstall(self) -> Sequence[str]:
         """Take out what was set up in git and for agents, never the backlog; returns what was taken out."""
-        from taskkeep.store import driver
-        from taskkeep.store.git import repository_of
-        from taskkeep.store.setup import uninstall
+        from taskkeep.store.git.repository import repository_of
+        from taskkeep.store.setup import merge_driver
+        from taskkeep.store.setup.init import without_attributes
 
         repository = repository_of(self.root.path)
-        edits = [edit for edit in self._set_up(repository) if edit.action != "unchanged"]
+        planned = [*self.agents(remove=True), without_attributes(self.root)]
+        if repository is not None:
+            planned.append(self.git_hook(remove=True)[0])
+        edits = [edit for edit in planned if edit.action != "unchanged"]
         self.carry_out(edits)
+        removed = [edit.name if edit.after is None else f"the lines of taskkeep in {edit.name}" for edit in edits]
         try:
-            removed = list(uninstall(self.root))
-            if repository is not None and driver.take_out(self.root, repository):
-                removed.append(f"the section {driver.SECTION} of git's configuration")
+            if repository is not None and merge_driver.take_out(self.root, repository):
+                removed.append(f"the section {merge_driver.SECTION} of git's configuration")
         except OSError as error:
             raise disk_fault("the set-up could not be taken out", error) from error
-        whole = {edit.name for edit in edits if edit.after is None}
-        return removed + [
-            edit.name if edit.name in whole else f"the lines of taskkeep in {edit.name}" for edit in edits
-        ]
-
-    def _set_up(self, repository: Repository | None) -> Iterator[FileEdit]:
-        """What takes out all that stands in files of the user's."""
-        yield from self.agents(remove=True)
-        if repository is not None:
-            yield self.git_hook(remove=True)[0]
+        return removed
 
     # -- what others find here -----------------------------------------------------------
 
@@ -1252,19 +1112,19 @@ class Project:
 
         Raises Usage, ForeignFile, DiskFault.
         """
-        from taskkeep.store.agents import planned
+        from taskkeep.store.setup.agents import planned
 
         return planned(self.root, names, remove=remove)
 
     def known_agents(self) -> Sequence[Mapping[str, Any]]:
         """Return the agents that can be set up: name, files, and whether they are."""
-        from taskkeep.store.agents import described
+        from taskkeep.store.setup.agents import described
 
         return described(self.root)
 
     def git_hook(self, *, remove: bool = False) -> tuple[FileEdit, Sequence[str]]:
         """Return what to write, so that git's hook checks what is staged, and warnings. Raises Outside, ForeignFile."""
-        from taskkeep.store import git_hook
+        from taskkeep.store.setup import git_hook
 
         edit = git_hook.planned(self.root, remove=remove)
         off = f"{edit.name} may not be executed, so git passes it over: it was left so"
@@ -1272,7 +1132,7 @@ class Project:
 
     def carry_out(self, edits: Sequence[FileEdit]) -> None:
         """Write what edits say. Raises DiskFault; the ones before the one that failed then stand."""
-        from taskkeep.store.edits import carry_out
+        from taskkeep.store.setup.edits import carry_out
 
         carry_out(edits, self.root.path)
 
@@ -1314,10 +1174,6 @@ def _rewritten(outcome: Outcome, difference: Difference | None) -> Saved:
 def _split_options(fields: dict[str, Any]) -> dict[str, Any]:
     """Take the writer options out of *fields*."""
     return {name: fields.pop(name) for name in _OPTIONS if name in fields}
-
-
-def _is_json_file(name: str) -> bool:
-    return name.endswith(".json") and os.path.isfile(name)
 
 
 def _touched(outcome: Outcome) -> list[str]:

@@ -82,10 +82,9 @@ class Backlog:
 
     def counts(self) -> dict[str, int]:
         """How many tasks have each status that there is, in the order of STATUSES; the archive is not counted."""
-        found = dict.fromkeys(STATUSES, 0)
-        for task in self.tasks.values():
-            found[task["status"]] = found.get(task["status"], 0) + 1
-        return {status: count for status, count in found.items() if count}
+        found = [task["status"] for task in self.tasks.values()]
+        counts = {status: found.count(status) for status in STATUSES}
+        return {status: count for status, count in counts.items() if count}
 
     def blockers(self, task: Mapping[str, Any]) -> list[str]:
         """The ids that *task* still waits for: open tasks, and such as are not there."""

@@ -6,18 +6,28 @@ import json
 from bisect import bisect_left
 from typing import TYPE_CHECKING
 
+from taskkeep.backlog.task import NO_DUE, PRIORITIES, STATUSES, TYPES
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from taskkeep.backlog.task import Task
 
 
 def row(task: Task) -> str:
-    """One task's line; what a claim's holder may be called is quoted, the other values have no tabs."""
+    """One task's line; what a claim's holder may be called is quoted, the other values have no tabs.
+
+    It ends in marks of one character each, but for the day: priority, day, type, status, so that most rows need not
+    be taken apart.
+    """
     holder = json.dumps(task["claimed_by"]) if "claimed_by" in task else ""
+    marks = (
+        f"{PRIORITIES.index(task['priority'])}{task.get('due', NO_DUE)}"
+        f"{TYPES.index(task['type'])}{STATUSES.index(task['status'])}"
+    )
     fields = (
         task["id"], task["status"], task["priority"], task["type"], task.get("due", ""), task["created_at"],
-        ",".join(task.get("depends_on", ())), task.get("claimed_until", ""), holder,
+        ",".join(task.get("depends_on", ())), task.get("claimed_until", ""), holder, marks,
     )  # fmt: skip
     return "\t".join(fields)
 
@@ -33,22 +43,27 @@ def changed_rows(rows: list[str], changed: Mapping[str, Task | None]) -> list[st
     return rows
 
 
-def stubs(rows: Iterable[str]) -> dict[str, Task]:
-    """The tasks by id, with nothing but id, status, priority, type and due."""
-    tasks: dict[str, Task] = {}
-    for line in rows:
-        task_id, status, priority, kind, due, _ = line.split("\t", 5)
-        tasks[task_id] = task = {"id": task_id, "status": status, "priority": priority, "type": kind}
-        if due:
-            task["due"] = due
-    return tasks
+def having(
+    rows: list[str], statuses: Collection[str], priorities: Collection[str], types: Collection[str]
+) -> list[str]:
+    """The rows of tasks that have one of each; where none is named, any will do."""
+    for place, names, all_ in ((-1, statuses, STATUSES), (-2, types, TYPES), (-13, priorities, PRIORITIES)):
+        if names:
+            marks = frozenset(str(all_.index(name)) for name in names)
+            rows = [line for line in rows if line[place] in marks]
+    return rows
+
+
+def urgency(line: str) -> str:
+    """What orders rows by priority, then day."""
+    return line[-13:-2]
 
 
 def ready_stubs(rows: Iterable[str]) -> dict[str, Task]:
-    """As `stubs`, with depends_on, created_at and the claim."""
+    """The tasks by id, with nothing but id, status, priority, type, due, depends_on, created_at and the claim."""
     tasks: dict[str, Task] = {}
     for line in rows:
-        task_id, status, priority, kind, due, created, links, until, holder = line.split("\t")
+        task_id, status, priority, kind, due, created, links, until, holder, _ = line.split("\t")
         tasks[task_id] = task = {
             "id": task_id, "status": status, "priority": priority, "type": kind, "created_at": created
         }  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from taskkeep.backlog.task import FINISHED, OPEN, PRIORITIES, STATUSES, kind_of, read_choice
+from taskkeep.backlog.task import FINISHED, NO_DUE, OPEN, PRIORITIES, STATUSES, kind_of, read_choice
 from taskkeep.errors import Usage
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ READY_LIMIT = 10
 PLAIN_LIMIT = 500
 UNBLOCKS_LIMIT = 1000  # tasks behind one are counted up to here
 _RANK = {priority: str(rank) for rank, priority in enumerate(PRIORITIES)}
-_NO_DUE = "9999-99-99"
 
 
 class Query(NamedTuple):
@@ -101,6 +100,24 @@ def select(backlog: Backlog, query: Query, *, now: str, actor: str = "", today: 
     return Page(found[start:end], len(found), _next(len(found), end), [])
 
 
+def select_rows(rows: list[str], query: Query) -> Page:
+    """The page that `select` gives, for a plain query without `ready`, from the rows of an outline.
+
+    Of its tasks only the ids are there.
+    """
+    from heapq import nlargest, nsmallest
+
+    from taskkeep.backlog.outline import having, urgency
+
+    statuses = _choices("status", query.statuses) or (frozenset() if query.all else OPEN)
+    found = having(rows, statuses, _choices("priority", query.priorities), _choices("type", query.types))
+    start, end = _range(query, LIST_LIMIT)
+    assert end is not None
+    first = (nlargest if query.sort == "-priority" else nsmallest)(end, found, key=urgency)
+    tasks: list[Task] = [{"id": line.partition("\t")[0]} for line in first[start:]]
+    return Page(tasks, len(found), _next(len(found), end), [])
+
+
 def ready(backlog: Backlog, query: Query, *, now: str, actor: str = "", today: str = "") -> Page:
     """What can be started now, best first, each with the reason why it stands where it does.
 
@@ -140,7 +157,7 @@ def sort_tasks(tasks: Iterable[Task], sort: str) -> list[Task]:
     name = sort.removeprefix("-")
     backwards = name != sort
     if name == "priority":
-        return sorted(tasks, key=lambda task: _RANK[task["priority"]] + task.get("due", _NO_DUE), reverse=backwards)
+        return sorted(tasks, key=lambda task: _RANK[task["priority"]] + task.get("due", NO_DUE), reverse=backwards)
     if name in ("created", "updated"):
         field = f"{name}_at"
         return sorted(tasks, key=lambda task: task[field], reverse=not backwards)
@@ -209,7 +226,7 @@ def _tests(backlog: Backlog, query: Query, now: str, actor: str, today: str) -> 
     if query.mine:
         tests.append(lambda task: actor in (task.get("assignee"), task.get("claimed_by")))
     if query.overdue:
-        tests.append(lambda task: task.get("due", _NO_DUE) < today and task["status"] not in FINISHED)
+        tests.append(lambda task: task.get("due", NO_DUE) < today and task["status"] not in FINISHED)
     if (since := query.since) is not None:
         tests.append(lambda task: task["updated_at"] >= since)
     if (until := query.until) is not None:

@@ -66,6 +66,7 @@ TYPES = ("task", "bug", "feature", "epic", "chore")
 CHOICES = {"status": STATUSES, "priority": PRIORITIES, "type": TYPES}
 OPEN = frozenset(("todo", "in_progress", "blocked", "review"))
 FINISHED = frozenset(("done", "cancelled"))
+NO_DUE = "9999-99-99"  # stands for no day where days are compared
 
 TITLE_LIMIT = 500  # characters
 LINE_LIMIT = 200  # characters: labels, names

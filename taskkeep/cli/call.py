@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from taskkeep.backlog.query import Query
     from taskkeep.cli.output import Output
     from taskkeep.project import Project
-    from taskkeep.store.history import Moment
+    from taskkeep.store.past.history import Moment
 
 
 # Writers that name no task, so that there is none whose etag or claim could be meant.

@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
     from taskkeep.cli.call import Call
     from taskkeep.cli.screen import Screen
-    from taskkeep.store.edits import FileEdit
+    from taskkeep.store.setup.edits import FileEdit
 
 
 def carry_out(call: Call, edits: Sequence[FileEdit], *, dry_run: bool, yes: bool, warnings: Sequence[str] = ()) -> None:
     """Show what *edits* change and make the changes. Raises Refused where the user says no, DiskFault."""
-    from taskkeep.store.edits import difference as difference_of
+    from taskkeep.store.setup.edits import difference as difference_of
 
     output = call.output
     changing = [edit for edit in edits if edit.action != "unchanged"]

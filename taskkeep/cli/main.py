@@ -55,9 +55,6 @@ def _dispatch(args: Sequence[str]) -> int:
     if (plain := read(args)) is not None:
         answer = plain.run()
         return answer if isinstance(answer, int) else 0
-    from taskkeep.cli.lean import import_typer
-
-    import_typer()
     import typer
 
     from taskkeep.cli.app import group
@@ -80,10 +77,8 @@ def _version() -> int:
 
 def _complete(words: Sequence[str]) -> int:
     from taskkeep.cli.completing import answer
-    from taskkeep.cli.lean import import_typer
     from taskkeep.cli.output import write_out
 
-    import_typer()
     write_out(answer(words))
     return 0
 

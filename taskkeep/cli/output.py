@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from taskkeep.cli.screen import Bar, Screen
     from taskkeep.errors import TaskkeepError
     from taskkeep.project import Saved
-    from taskkeep.store.history import Moment, Point
+    from taskkeep.store.past.history import Moment, Point
     from taskkeep.store.verify import Verdict
 
 ROW = ("id", "status", "priority", "title")

@@ -102,9 +102,6 @@ class _Typer(ModuleType):
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        from taskkeep.cli.lean import import_typer
-
-        import_typer()
         return getattr(import_module("typer"), name)
 
 
@@ -205,7 +202,7 @@ def _values(
             given[param.name] = True
             continue
         text = text if equals else next(waiting, "")
-        if not text or text[0] == "-":
+        if not text or (text[0] == "-" and text != "-"):
             raise NotPlainError
         value = param.read(text)
         if param.kind == "list":

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from taskkeep.project import Primer
-    from taskkeep.store.recent import Request
+    from taskkeep.store.past.recent import Request
 
 BYTES_A_TOKEN = 4
 TITLE_MOST = 80

@@ -1,4 +1,4 @@
-"""Hand edits of our files become audited changes: the log's state is the before, the files are the wanted."""
+"""The writer that makes hand edits audited changes: the log's state is the before, the files are the wanted."""
 
 from __future__ import annotations
 
@@ -16,46 +16,91 @@ from taskkeep.backlog.task import canonical, kind_of
 from taskkeep.errors import BacklogUnreadable, LogDamaged, Outside
 from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, remove, sync_folder, write_new
+from taskkeep.store.git.revision import commit_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
-from taskkeep.store.revision import commit_of
+from taskkeep.store.save import Writer
 from taskkeep.store.standing import saved_files
 from taskkeep.store.validate import task_problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from taskkeep.backlog.difference import Difference
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.save import Context, Outcome, Writer
+    from taskkeep.store.layout import Root
+    from taskkeep.store.save import Context, Options, Outcome
 
 WHY = "a hand edit, adopted"
 
 
-class Adoption:
-    """What a writer asks that records a hand edit: the state of the log, and what the files want instead."""
+class Adopter(Writer):
+    """The writer that records a hand edit. *base*: a revision whose files of the log are brought back first, where
+    this tree lacks them; *delete* and *revert* name what may be lost."""
 
-    def __init__(self, events: list[Event], *, delete: Iterable[str], revert: Iterable[str]) -> None:
-        self.events, self._delete, self._revert = events, delete, revert
+    records_meeting = True
+
+    def __init__(
+        self, root: Root, options: Options, *, base: str | None, delete: Iterable[str], revert: Iterable[str]
+    ) -> None:
+        super().__init__(root, options)
+        self._base, self._delete, self._revert = base, delete, revert
+        self._past: list[Event] = []
         self._rows: dict[str, list[dict[str, Any]]] = {}
-        self.archived: dict[str, Task] = {}
         self.difference: Difference | None = None
 
-    def before(self, writer: Writer) -> Backlog:
+    def adopt(self) -> tuple[Outcome, list[str]]:
+        """Record what the files hold other than the log; returns the outcome, and the files that were brought back.
+
+        Raises what a save raises.
+        """
+        if self.options.why is None:
+            self.options.why = WHY
+        self._past = log.read_all(self.root)
+        brought = _missing_files(self, self._base, self._past) if self._base is not None else {}
+        try:
+            if brought:
+                self._past = _with(self._past, brought)
+                if self.options.dry_run:
+                    self.log.heads = heads(self._past)
+                else:
+                    _place(self, brought)
+                    self.log = log.load(self.root)
+            if pending.waiting(self.root):
+                self.saved = saved_files(self.root, self.log)
+            extra = {f"{AUDIT}/{name}": [data] for name, data in brought.items()}
+            outcome = self.save(self._change, extra=extra, source="adopt")
+            if brought and not outcome.changed:
+                # Nothing else differs: what came back is a change all the same.
+                outcome.changed = True
+                if not self.options.dry_run:
+                    self.carried = frozenset()
+                    if self.commits():
+                        outcome.commit = pending.commit(self)
+                    outcome.pending = self.repository is not None and outcome.commit is None
+        except BaseException:
+            _take_out(self, brought)
+            raise
+        return outcome, sorted(brought)
+
+    # -- the ground: what the log tells of ---------------------------------------------------
+
+    def read(self) -> Backlog:
         """Return the backlog that the log tells of. Raises BacklogUnreadable, LogDamaged."""
-        if not self.events:
+        self.read_files()
+        if not self._past:
             raise LogDamaged("the log is empty or gone", hint="Bring .taskkeep/audit back from git.", file=AUDIT)
-        self._rows = {BACKLOG: _rows(writer.bytes, BACKLOG), ARCHIVE: []}
-        if writer.archive_bytes is not None:
-            self._rows[ARCHIVE] = _rows(writer.archive_bytes, ARCHIVE)
-        events = self.events
+        self._rows = {BACKLOG: _rows(self.bytes, BACKLOG), ARCHIVE: []}
+        if self.archive_bytes is not None:
+            self._rows[ARCHIVE] = _rows(self.archive_bytes, ARCHIVE)
+        events = self._past
         found = heads(events)
         if len(found) > 1:
-            writer.choices = self._choices(Replay(events))
-            joined = {"event_type": "merged", "uid": None, "details": {"choices": writer.choices}}
+            self.choices = self._choices(Replay(events))
+            joined = {"event_type": "merged", "uid": None, "details": {"choices": self.choices}}
             events = [*events, {**joined, "prev": found, "hash": "", "timestamp": events[-1]["timestamp"]}]
         backlog = self._state(Replay(events))
-        self.archived = backlog.archived
+        self.old_archived = backlog.archived
         return backlog
 
     def _choices(self, replay: Replay) -> list[dict[str, Any]]:
@@ -86,9 +131,11 @@ class Adoption:
             (archived if uid in away else live)[task_id] = task
         return Backlog(live, archived)
 
-    def change(self, before: Backlog, context: Context) -> Backlog:
+    # -- the change: what the files want instead ---------------------------------------------
+
+    def _change(self, before: Backlog, context: Context) -> Backlog:
         """Return what the files want. Raises what the rules refuse, TasksLost, FieldsReverted."""
-        past = Past(self.events)
+        past = Past(self._past)
         rewriting = Rewriting(
             before,
             past,
@@ -104,12 +151,32 @@ class Adoption:
         context.warn([*told, *stubs(before, after)])
         return after
 
-    def reformatted(self, writer: Writer, after: Backlog) -> list[str]:
+    def _event_of_files(
+        self, after: Backlog, changed: Sequence[tuple[str, Task, Any]]
+    ) -> tuple[str, dict[str, Any]] | None:
+        if changed or len(self.log.heads) > 1:
+            return None
+        if others := self._in_other_bytes(after):
+            return "reformatted", {"files": others}
+        if (self.sha, self.archive_sha()) != (self.log.after, self.log.archive):
+            # The log gives these files, but its last event, picked out of its order, names others.
+            return "merged", {"heads": list(self.log.heads), "choices": []}
+        return None
+
+    def _in_other_bytes(self, after: Backlog) -> list[str]:
         """The files that hold the right content in other bytes."""
-        found = [] if text.dump(after.tasks.values()) == writer.bytes else [BACKLOG]
-        if writer.archive_bytes is not None and text.dump(after.archived.values()) != writer.archive_bytes:
+        found = [] if text.dump(after.tasks.values()) == self.bytes else [BACKLOG]
+        if self.archive_bytes is not None and text.dump(after.archived.values()) != self.archive_bytes:
             found.append(ARCHIVE)
         return found
+
+    # -- the new files, of which nothing old can be kept -------------------------------------
+
+    def _new_text(self, before: Backlog, after: Backlog, changed: Sequence[tuple[str, Task, Any]]) -> list[bytes]:
+        return [text.dump(after.tasks.values())]
+
+    def _archive_stays(self, before: Backlog, after: Backlog) -> bool:
+        return self.archive_bytes is None and super()._archive_stays(before, after)
 
 
 def _rows(data: bytes, name: str) -> list[dict[str, Any]]:
@@ -122,45 +189,6 @@ def _rows(data: bytes, name: str) -> list[dict[str, Any]]:
                     "schema", f"{name}: {field} of task {number} must be text, not {kind_of(value)}"
                 )
     return rows
-
-
-def adopt(
-    writer: Writer, *, base: str | None, delete: Iterable[str], revert: Iterable[str]
-) -> tuple[Outcome, Difference | None, list[str]]:
-    """Record what the files hold other than the log; returns the outcome, the difference, and the files of
-    the log that *base* had and that were brought back.
-
-    Raises what a save raises.
-    """
-    if writer.options.why is None:
-        writer.options.why = WHY
-    events = log.read_all(writer.root)
-    brought = _missing_files(writer, base, events) if base is not None else {}
-    try:
-        if brought:
-            events = _with(events, brought)
-            if writer.options.dry_run:
-                writer.log.heads = heads(events)
-            else:
-                _place(writer, brought)
-                writer.log = log.load(writer.root)
-        if pending.waiting(writer.root):
-            writer.saved = saved_files(writer.root, writer.log)
-        writer.adoption = Adoption(events, delete=delete, revert=revert)
-        extra = {f"{AUDIT}/{name}": [data] for name, data in brought.items()}
-        outcome = writer.save(writer.adoption.change, extra=extra, source="adopt")
-        if brought and not outcome.changed:
-            # Nothing else differs: what came back is a change all the same.
-            outcome.changed = True
-            if not writer.options.dry_run:
-                writer.carried = frozenset()
-                if writer.commits():
-                    outcome.commit = pending.commit(writer)
-                outcome.pending = writer.repository is not None and outcome.commit is None
-    except BaseException:
-        _take_out(writer, brought)
-        raise
-    return outcome, writer.adoption.difference, sorted(brought)
 
 
 # -- events that the base has ----------------------------------------------------------------
@@ -180,7 +208,7 @@ def _missing_files(writer: Writer, base: str, events: list[Event]) -> dict[str, 
     if answer.status:
         raise Outside(f"git cannot read {base[:60]}: {answer.trouble}")
     blobs = {}
-    for row in answer.out.decode("utf-8", "surrogateescape").split("\0"):
+    for row in answer.rows:
         head, _, path = row.partition("\t")
         name = path.removeprefix(folder)
         if path.startswith(folder) and name.endswith(".jsonl") and name.count("/") < 2 and name not in here:

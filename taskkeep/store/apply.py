@@ -65,6 +65,6 @@ class Application:
 
     def _ground(self, base: str, before: Backlog) -> Backlog:
         """What the file was written upon. Raises what resolving a point in time raises."""
-        from taskkeep.store.history import resolve_when
+        from taskkeep.store.past.when import resolve_when
 
         return upon(resolve_when(self._root, base).backlog(), before, self._rows)

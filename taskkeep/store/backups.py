@@ -1,4 +1,4 @@
-"""The snapshots of backlog.json: found, read, judged, thinned out and compressed."""
+"""The snapshots of backlog.json: made, found, read and judged."""
 
 from __future__ import annotations
 
@@ -6,34 +6,24 @@ import contextlib
 import json
 import os
 import re
-import time
 import zlib
 from functools import cache
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
-from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.times import later, to_text
-from taskkeep.errors import BacklogUnreadable, BackupDamaged, DiskFault, TaskkeepError, UnknownPoint
-from taskkeep.store.files import BINARY, NO_FOLLOW, make_folder, read, remove, sync_folder, write_all, write_new
-from taskkeep.store.progress import steps
+from taskkeep.errors import BackupDamaged, DiskFault, TaskkeepError, UnknownPoint
+from taskkeep.store.files import append, make_folder, overwrite, read, sync_folder, write_new
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable
 
     from taskkeep.backlog.history import Outline
-    from taskkeep.store.history import History, Moment
     from taskkeep.store.layout import Root
 
 MADE = "backups.jsonl"  # what is known of snapshots made by hand, beside their folder
 INDEX = "snapshots"  # below cache: the hash of what each snapshot holds, and its name
-STAMP = "backups"  # below cache: when the folder was last looked through, and what was saved since
-PART = "compressing"  # a snapshot on its way to .gz
 CHANGED = "it no longer holds what was put into it"
-PIECE = 1 << 15
-BUDGET = 0.0025  # seconds that a save may spend on old snapshots
-OFTEN_BYTES, OFTEN_SAVES, OFTEN_SECONDS = 1 << 20, 16, 3600
 
 
 class Snapshot(NamedTuple):
@@ -112,6 +102,12 @@ def _unpacked(data: bytes, name: str) -> bytes:
     return b"".join(pieces)
 
 
+def packed(data: bytes) -> bytes:
+    """*data* as a snapshot is compressed."""
+    packer = zlib.compressobj(6, wbits=31)
+    return packer.compress(data) + packer.flush()
+
+
 def problem(data: bytes, promised: str | None) -> str | None:
     """What is wrong with a snapshot's bytes, None where nothing is known to be. *promised*: the hash that they must
     have, which says it all."""
@@ -134,60 +130,6 @@ def trouble(root: Root, name: str, promised: str | None) -> str | None:
         raise  # what cannot be read may be whole
     except TaskkeepError as error:
         return error.message
-
-
-def moment(root: Root, name: str, history: Callable[[], History]) -> Moment:
-    """The state that a snapshot holds, from git or the log where it is damaged and they have the same.
-
-    The log adds the archive of then, and tells whether the snapshot still is whole. Raises BackupDamaged.
-    """
-    from taskkeep.store.history import Moment, Point, tasks_of
-    from taskkeep.store.mending import same_state
-
-    said, notes = time_of(name), []
-    outline: Outline | None = None
-    try:
-        outline = history().outline
-    except (OSError, TaskkeepError) as error:
-        notes.append(f"the log cannot be read ({error}): the backup alone answers")
-    promised = Ledger(root, outline).promised(name)
-    data = b""
-    if (wrong := trouble(root, name, promised)) is None:
-        data = content(root, name)
-    elif (same := same_state(root, outline, promised)) is not None:
-        data, witness = same
-        notes.append(f"the backup {name} is damaged ({wrong}): took the same state from {witness}")
-    else:
-        raise BackupDamaged(
-            f"the backup {name} is damaged: {wrong}",
-            hint="See 'taskkeep backups list' for another, or name a time or a git revision.",
-            backup=name,
-            time=said,
-        )
-    number = leading_to(outline, sha256(data).hexdigest())
-    if number is None:
-        notes.append("the log does not know this state: the archive is that of today")
-
-    def state() -> Backlog:
-        try:
-            live = tasks_of(data, name)
-        except BacklogUnreadable as error:
-            raise BackupDamaged(f"the backup {name} is damaged: {error.message}", backup=name) from None
-        archived = _archive_now(root) if outline is None or number is None else outline.state(number).archived
-        return Backlog(live, {task_id: task for task_id, task in archived.items() if task_id not in live})
-
-    event = None if number is None or outline is None else outline.ids[number]
-    return Moment(Point("backup", name, said, event), state, None, notes)
-
-
-def _archive_now(root: Root) -> dict[str, Any]:
-    from taskkeep.store.history import tasks_of
-    from taskkeep.store.layout import ARCHIVE
-
-    try:
-        return tasks_of(read(root.archive)[0], ARCHIVE)
-    except FileNotFoundError:
-        return {}
 
 
 class Ledger:
@@ -242,7 +184,7 @@ def held(root: Root, sha: str | None) -> str | None:
     """The file of the folder that holds just these bytes, as far as is noted: equal content is kept once."""
     if sha is None:
         return None
-    data = b"\n" + _index(root)
+    data = b"\n" + index_bytes(root)
     at = data.rfind(b"\n%s " % sha.encode())
     if at < 0:
         return None
@@ -253,22 +195,17 @@ def held(root: Root, sha: str | None) -> str | None:
     return next((name for name in names if os.path.lexists(os.path.join(root.backups, name))), None)
 
 
-def _index(root: Root) -> bytes:
+def index_bytes(root: Root) -> bytes:
     try:
         return read(os.path.join(root.cache, INDEX))[0]
     except (OSError, TaskkeepError):
         return b""  # derived: without it one more copy is kept, until the next pruning
 
 
-def _note(root: Root, rows: Iterable[tuple[str, str]], *, anew: bool = False) -> None:
+def note(root: Root, rows: Iterable[tuple[str, str]], *, anew: bool = False) -> None:
     """Note which snapshot holds what, as (hash, name). Raises OSError."""
     data = b"".join(b"%s %s\n" % (sha.encode(), name.partition(".")[0].encode()) for sha, name in rows)
-    how = os.O_TRUNC if anew else os.O_APPEND
-    fd = os.open(os.path.join(root.cache, INDEX), os.O_WRONLY | os.O_CREAT | how, 0o600)
-    try:
-        write_all(fd, data)
-    finally:
-        os.close(fd)
+    (overwrite if anew else append)(os.path.join(root.cache, INDEX), data)
 
 
 # -- telling -----------------------------------------------------------------------------
@@ -302,7 +239,7 @@ def described(root: Root, snapshot: Snapshot, ledger: Ledger) -> dict[str, Any]:
 
 
 def _reason(outline: Outline, number: int) -> tuple[str, str]:
-    from taskkeep.store.message import message
+    from taskkeep.store.git.message import message
 
     first = outline.event(number)
     events = [first]
@@ -313,207 +250,6 @@ def _reason(outline: Outline, number: int) -> tuple[str, str]:
     if len(events) > 2:
         words = f"{first['source']} of several tasks"
     return first["event_id"], f"before {words} by {first['actor']}"
-
-
-# -- retention ---------------------------------------------------------------------------
-
-
-def surplus(
-    snapshots: Sequence[Snapshot], by_hand: Iterable[str], config: Mapping[str, Any], now: str
-) -> list[Snapshot]:
-    """Which snapshots the rule lets go, oldest first: pure.
-
-    All of the last hours stay, then the newest of each day and those made by hand, for so many
-    days; of all these the newest, as count and bytes allow. The newest of all always stays.
-    """
-    recent = later(now, -config["backups.hours"] * 3600)
-    oldest = later(now, -config["backups.days"] * 86_400)
-    chosen = {name.partition(".")[0] for name in by_hand}
-    days: set[str] = set()
-    gone: list[Snapshot] = []
-    kept = total = 0
-    full = False
-    for one in sorted(snapshots, key=lambda one: one.name, reverse=True):
-        day = one.time[:10]
-        wanted = one.time >= recent or (
-            one.time >= oldest and (day not in days or one.name.partition(".")[0] in chosen)
-        )
-        if one.time < recent:
-            days.add(day)
-        full = full or (0 < config["backups.count"] <= kept) or total + one.size > config["backups.bytes"]
-        if kept and (full or not wanted):
-            gone.append(one)
-        else:
-            kept, total = kept + 1, total + one.size
-    return gone[::-1]
-
-
-def prune(root: Root, config: Mapping[str, Any], *, now: str, dry_run: bool = False) -> tuple[list[str], list[str]]:
-    """Remove what the rule lets go and what another holds too, compress what is older than a day; the names of both.
-
-    Only under the writers' lock. Raises OSError.
-    """
-    by_hand = [row["name"] for row in made(root)]
-    rows, twice = _doubles(root, by_hand)
-    there = [one for one in found(root) if one.name not in twice]
-    gone = surplus(there, by_hand, config, now)
-    gone = sorted([*gone, *(one for one in found(root) if one.name in twice)])
-    names_gone = {one.name for one in gone}
-    old = [name for name in _old(there, now) if name not in names_gone]
-    if not dry_run:
-        for one in gone:
-            os.unlink(os.path.join(root.backups, one.name))
-        for name in steps(old, "backups compressed"):
-            while not _compress(root, name, time.monotonic() + 60):
-                pass
-        if gone or old:
-            sync_folder(root.backups)
-        _note(root, [row for row in rows if row[1] not in names_gone], anew=True)
-    return [one.name for one in gone], old
-
-
-def _doubles(root: Root, by_hand: Iterable[str]) -> tuple[list[tuple[str, str]], set[str]]:
-    """Hash and name of what each snapshot holds, and those whose content one made by hand, or a newer one, has too."""
-    chosen = {name.partition(".")[0] for name in by_hand}
-    keepers: dict[str, str] = {}
-    twice: set[str] = set()
-    there = sorted(names(root), key=lambda name: (name.partition(".")[0] in chosen, name), reverse=True)
-    for name in steps(there, "backups compared"):
-        try:
-            sha = sha256(content(root, name)).hexdigest()
-        except TaskkeepError:
-            continue  # damaged: no copy of anything
-        if keepers.setdefault(sha, name) != name:
-            twice.add(name)
-    return [*keepers.items()], twice
-
-
-def _old(there: Iterable[Snapshot], now: str) -> list[str]:
-    """The names of those that are older than a day and not compressed yet."""
-    limit = later(now, -86_400)
-    return [one.name for one in there if one.time < limit and not one.name.endswith(".gz")]
-
-
-def tidy(root: Root, config: Mapping[str, Any], size: int, taken: tuple[str, str] | None) -> None:
-    """Do a few milliseconds of what `prune` does, now and then, after a save; *taken*: the hash of the backlog's
-    bytes before, and the name of their snapshot. Raises OSError."""
-    started = time.monotonic()
-    if taken is not None:
-        _note(root, [taken])
-    stamp, clock = os.path.join(root.cache, STAMP), time.time()
-    last, grown, saves = _stamp(stamp)
-    grown, saves = grown + size, saves + 1
-    if 0 <= clock - last < OFTEN_SECONDS and grown < OFTEN_BYTES and saves < OFTEN_SAVES:
-        _write_stamp(stamp, last, grown, saves)
-        return
-    now, until = to_text(int(clock * 1_000_000)), started + BUDGET
-    there = found(root)
-    gone = surplus(there, [row["name"] for row in made(root)], config, now)
-    for one in gone:
-        os.unlink(os.path.join(root.backups, one.name))
-        if time.monotonic() >= until:
-            break
-    left = {one.name for one in gone}
-    old = next((name for name in _old(there, now) if name not in left), None)
-    more = bool(gone) and time.monotonic() >= until
-    if old is not None and not more:
-        _compress(root, old, until)
-        more = True
-    rows = _index(root).split(b"\n")[:-1]
-    if len(rows) > 2 * len(there) + OFTEN_SAVES:
-        stems = {one.name.partition(".")[0] for one in there if one.name not in left}
-        kept = [row.decode("ascii", "replace").split(" ") for row in rows]
-        _note(root, [(row[0], row[1]) for row in kept if row[-1] in stems and len(row) == 2], anew=True)
-    _write_stamp(stamp, 0 if more else clock, 0, 0)
-
-
-def _stamp(path: str) -> tuple[float, int, int]:
-    try:
-        with open(path, "rb") as file:
-            last, grown, saves = file.read().split()
-        return float(last), int(grown), int(saves)
-    except (OSError, ValueError):
-        return 0.0, 0, 0  # derived: without it the folder is looked through once more
-
-
-def _write_stamp(path: str, last: float, grown: int, saves: int) -> None:
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(fd, b"%f %d %d" % (last, grown, saves))
-    finally:
-        os.close(fd)
-
-
-def _compress(root: Root, name: str, until: float) -> bool:
-    """Go on compressing one snapshot up to a time, by one piece at least; True once it is done.
-
-    Each piece is a gzip member of its own, so that the next save can go on where this one stopped: the
-    note tells of which file, how much of it is done, and what the part must hold.
-    """
-    source, part, note = (
-        os.path.join(*where) for where in ((root.backups, name), (root.local, PART), (root.cache, PART))
-    )
-    size = os.lstat(source).st_size
-    at, length, mark = _noted(note, name, size)
-    fd = os.open(part, os.O_RDWR | os.O_CREAT | NO_FOLLOW | BINARY, 0o600)
-    try:
-        os.ftruncate(fd, length)
-        os.lseek(fd, length, os.SEEK_SET)
-        with open(source, "rb") as file:
-            file.seek(at)
-            while at < size:
-                piece = file.read(PIECE)
-                member = packed(piece)
-                if not piece or zlib.decompress(member, 31) != piece:
-                    raise OSError(f"{name} could not be compressed")
-                write_all(fd, member)
-                at, length, mark = at + len(piece), length + len(member), zlib.crc32(member, mark)
-                if time.monotonic() >= until:
-                    break
-        if at < size:
-            _note_part(note, b"%s %d %d %d %d\n" % (name.encode(), size, at, length, mark))
-            return False
-        remove(note)
-        # What a crash made of the pieces before shows here; then it is begun anew.
-        if zlib.crc32(read(part)[0]) != mark:
-            remove(part)
-            return False
-        os.fchmod(fd, 0o600)
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    target = f"{source}.gz"
-    if os.path.exists(target):
-        remove(part)
-    else:
-        os.replace(part, target)
-        sync_folder(root.backups)
-    os.unlink(source)
-    return True
-
-
-def _noted(note: str, name: str, size: int) -> tuple[int, int, int]:
-    """How much of a snapshot is compressed, how long that is, and its mark; all 0 where nothing is."""
-    try:
-        whose, whole, at, length, mark = read(note)[0].decode().split()
-        fits = (whose, int(whole)) == (name, size)
-        return (int(at), int(length), int(mark)) if fits else (0, 0, 0)
-    except (FileNotFoundError, ValueError):
-        return 0, 0, 0
-
-
-def _note_part(note: str, row: bytes) -> None:
-    fd = os.open(note, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        write_all(fd, row)
-    finally:
-        os.close(fd)
-
-
-def packed(data: bytes) -> bytes:
-    """*data* as a snapshot is compressed."""
-    packer = zlib.compressobj(6, wbits=31)
-    return packer.compress(data) + packer.flush()
 
 
 # -- making one --------------------------------------------------------------------------
@@ -534,12 +270,7 @@ def create(root: Root, data: bytes, *, now: str, actor: str, why: str | None) ->
     name = snapshot_name(now)
     write_new(os.path.join(root.backups, name), [data], mode=0o600)
     sync_folder(root.backups)
-    _note(root, [(sha, name)])
+    note(root, [(sha, name)])
     row = {"name": name, "sha256": sha, "actor": actor, "why": why}
-    fd = os.open(os.path.join(root.local, MADE), os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        write_all(fd, json.dumps(row, ensure_ascii=False).encode() + b"\n")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    append(os.path.join(root.local, MADE), json.dumps(row, ensure_ascii=False).encode() + b"\n", sync=True)
     return name, True

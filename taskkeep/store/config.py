@@ -28,10 +28,10 @@ KEYS: dict[str, Key] = {
     "metadata": Key({}, dict, "taskkeep.store.narrowing", "a JSON Schema for a key of metadata"),
     "archive.older_than": Key("90d", str, "taskkeep.project", "how long ago a task must be finished for 'archive'"),
     "backups.keep": Key(True, bool, "taskkeep.store.save", "whether a snapshot is taken before each change"),
-    "backups.hours": Key(24, int, "taskkeep.store.backups", "for how many hours every snapshot is kept"),
-    "backups.days": Key(30, int, "taskkeep.store.backups", "for how many days one snapshot a day is kept"),
-    "backups.count": Key(0, int, "taskkeep.store.backups", "how many snapshots are kept at most; 0: any number"),
-    "backups.bytes": Key(256 << 20, int, "taskkeep.store.backups", "how many bytes of snapshots are kept at most"),
+    "backups.hours": Key(24, int, "taskkeep.store.retention", "for how many hours every snapshot is kept"),
+    "backups.days": Key(30, int, "taskkeep.store.retention", "for how many days one snapshot a day is kept"),
+    "backups.count": Key(0, int, "taskkeep.store.retention", "how many snapshots are kept at most; 0: any number"),
+    "backups.bytes": Key(256 << 20, int, "taskkeep.store.retention", "how many bytes of snapshots are kept at most"),
 }
 
 

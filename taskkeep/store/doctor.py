@@ -7,23 +7,24 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import BacklogLocked, ConfigInvalid, NoIdentity, TaskkeepError
-from taskkeep.store import backups, driver, log
-from taskkeep.store.citations import citations
-from taskkeep.store.commit import refuse_obstacles, token_of
+from taskkeep.store import backups, log, retention
 from taskkeep.store.config import load_config
-from taskkeep.store.git import OLDEST, repository_of, run
-from taskkeep.store.history import History
+from taskkeep.store.git.commit import refuse_obstacles, token_of
+from taskkeep.store.git.repository import OLDEST, repository_of, run
 from taskkeep.store.lock import writer_lock
-from taskkeep.store.mending import mend_snapshots, put_back, whole_log
+from taskkeep.store.merging.citations import citations
 from taskkeep.store.pack import KEPT, pack_old
+from taskkeep.store.past.history import History
+from taskkeep.store.past.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.reading import Reading
 from taskkeep.store.save import Options, Writer, writing
-from taskkeep.store.setup import BLOCK
+from taskkeep.store.setup import merge_driver
+from taskkeep.store.setup.init import BLOCK
 from taskkeep.store.surroundings import now_text
 from taskkeep.store.verify import Findings, Verdict
 
 if TYPE_CHECKING:
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 WORTH_PACKING = 100  # loose objects from which on --fix repacks
@@ -88,7 +89,7 @@ def tidy(root: Root) -> list[str]:
             done.append("packed old files of the log")
             writer.log = log.load(root)
         repository = writer.repository
-        if repository is not None and driver.mend(root, repository):
+        if repository is not None and merge_driver.mend(root, repository):
             done.append("set up git's merge driver")
         if repository is not None and _loose(repository.common)[0] > WORTH_PACKING:
             done.append(_repack(repository))
@@ -135,7 +136,7 @@ def _advice(root: Root, checked: dict[str, object]) -> list[str]:
     there = backups.found(root)
     config = _config(root)
     if there and config is not None:
-        gone = backups.surplus(there, backups.Ledger(root, None).by_hand, config, now_text())
+        gone = retention.surplus(there, backups.Ledger(root, None).by_hand, config, now_text())
         rule = f"all of {config['backups.hours']} hours, one a day for {config['backups.days']} days"
         told = f"backups: {len(there)}, the oldest of {there[0].time[:16]}Z; kept are {rule}"
         more = f"; 'taskkeep backups prune' would remove {len(gone)}" if gone else ""
@@ -193,8 +194,8 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
                 file=None,
                 hint="They are made by the next change where it can be.",
             )
-        if wrong := driver.trouble(repository):
-            findings.add("merge_driver", wrong, severity="warning", file=None, hint=driver.HINT)
+        if wrong := merge_driver.trouble(repository):
+            findings.add("merge_driver", wrong, severity="warning", file=None, hint=merge_driver.HINT)
         token = token_of(root) or "taskkeep-"
         for name in os.listdir(repository.git_dir):
             if name.startswith(token):
@@ -209,7 +210,7 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
         findings.add(error.code, error.message, file=None, hint=error.hint)
     try:
         with open(root.in_root(".gitattributes"), encoding="utf-8", errors="replace") as file:
-            there = BLOCK in file.read()
+            there = BLOCK.text in file.read()
     except OSError:
         there = False
     if not there:

@@ -83,6 +83,26 @@ def write_all(fd: int, data: bytes) -> None:
         view = view[os.write(fd, view) :]
 
 
+def append(path: str, data: bytes, *, mode: int = 0o600, sync: bool = False) -> None:
+    """Add *data* at the end of a file, which is made where there is none. Raises OSError."""
+    _write(path, data, os.O_APPEND, mode, sync)
+
+
+def overwrite(path: str, data: bytes) -> None:
+    """Write *data* over what a file holds: for what is derived, which a crash may leave cut off. Raises OSError."""
+    _write(path, data, os.O_TRUNC, 0o600, sync=False)
+
+
+def _write(path: str, data: bytes, how: int, mode: int, sync: bool) -> None:
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | how | CLOSE_ON_EXEC | BINARY, mode)
+    try:
+        write_all(fd, data)
+        if sync:
+            os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def replace(path: str, pieces: Iterable[bytes], *, tmp: str, mode: int = 0o644, sync: bool = True) -> None:
     """Put a new file in the place of *path* by way of *tmp* on the same file system. Raises OSError."""
     remove(tmp)
@@ -105,20 +125,19 @@ def remove(path: str) -> bool:
     return True
 
 
-def sync_file(path: str) -> None:
-    """Make durable what another process has written. Raises OSError."""
-    fd = os.open(path, os.O_RDWR | CLOSE_ON_EXEC | BINARY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def sync_folder(path: str) -> None:
     """Make the names in a folder durable. Windows has no such call, and NTFS logs its names."""
-    if os.name == "nt":
-        return
-    fd = os.open(path, os.O_RDONLY | CLOSE_ON_EXEC)
+    if os.name != "nt":
+        _sync(path, os.O_RDONLY)
+
+
+def sync_file(path: str) -> None:
+    """Make durable what another wrote into a file. Raises OSError."""
+    _sync(path, os.O_RDWR if os.name == "nt" else os.O_RDONLY)
+
+
+def _sync(path: str, how: int) -> None:
+    fd = os.open(path, how | CLOSE_ON_EXEC)
     try:
         os.fsync(fd)
     finally:

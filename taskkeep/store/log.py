@@ -13,7 +13,7 @@ from taskkeep.backlog.ids import sequence_number
 from taskkeep.backlog.replay import causal_order, heads
 from taskkeep.backlog.task import etag
 from taskkeep.errors import BacklogUnreadable, LogDamaged, TaskkeepError
-from taskkeep.store.files import FileId, read, replace, write_all
+from taskkeep.store.files import FileId, append, read, replace
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -228,7 +228,7 @@ def own_head(root: Root, found: list[Event]) -> str | None:
     old = _old_head(root)
     if old in names or len(found) < 2:
         return old
-    from taskkeep.store.git import repository_of
+    from taskkeep.store.git.repository import repository_of
     from taskkeep.store.layout import AUDIT
 
     repository = repository_of(root.path)
@@ -333,12 +333,7 @@ def write_joined(root: Root, state: LogState, events: Iterable[Event]) -> None:
 
 def append_joined(root: Root, state: LogState, lines: list[bytes]) -> None:
     """Append a request's lines to the joined log, synced: the record vouches for its size alone. Raises OSError."""
-    fd = os.open(root.joined, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        write_all(fd, b"".join(lines))
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    append(root.joined, b"".join(lines), sync=True)
     save_record(root, state)
 
 

@@ -44,7 +44,7 @@ class Narrowing:
         """What is wrong with a task by these rules. Raises ConfigInvalid for a reference that leads nowhere."""
         from referencing.exceptions import Unresolvable
 
-        from taskkeep.store.validate import words
+        from taskkeep.store.validate import missing_field, words
 
         try:
             found = sorted(self._validator.iter_errors(task), key=lambda one: list(map(str, one.absolute_path)))
@@ -52,7 +52,7 @@ class Narrowing:
             raise ConfigInvalid(f".taskkeep/config.toml: a reference leads nowhere: {error.ref[:60]}") from None
         return [
             InvalidField(
-                ".".join(map(shortened, map(str, error.absolute_path))) or _missing(error, task),
+                ".".join(map(shortened, map(str, error.absolute_path))) or missing_field(error),
                 words(error),
                 hint=HINT,
                 task_id=task["id"],
@@ -70,10 +70,6 @@ class Narrowing:
                     raise problem
                 warnings.append(problem.message)
         return warnings
-
-
-def _missing(error: Any, task: Task) -> str:
-    return next((name for name in error.validator_value if name not in task), "task")
 
 
 def narrowing_of(config: Mapping[str, Any]) -> Narrowing | None:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 WORTH_IT = 1 << 18  # bytes of backlog.json from which on there is an outline
 NAME = "outline"
-VERSION = 1
+VERSION = 2
 
 
 def rows_of(root: Root, file: FileId) -> list[str] | None:

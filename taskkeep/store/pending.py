@@ -6,16 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from taskkeep.store import log
-from taskkeep.store.commit import read_head
 from taskkeep.store.files import read, remove, replace
+from taskkeep.store.git.commit import read_head
+from taskkeep.store.git.message import message
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
-from taskkeep.store.message import message
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskkeep.backlog.events import Event
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
     from taskkeep.store.save import Writer
 

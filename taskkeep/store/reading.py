@@ -29,8 +29,8 @@ class Reading:
         try:
             self.data, found = read(root.backlog, limit=text.MAX_BYTES)
         except FileNotFoundError:
+            from taskkeep.store.past.witnesses import with_witnesses
             from taskkeep.store.save import missing_backlog
-            from taskkeep.store.witnesses import with_witnesses
 
             raise with_witnesses(root, missing_backlog()) from None
         self._file = FileId.of(found)
@@ -48,7 +48,7 @@ class Reading:
             try:
                 live = _shaped(text.parse(self.data), BACKLOG)
             except BacklogUnreadable as error:
-                from taskkeep.store.witnesses import with_witnesses
+                from taskkeep.store.past.witnesses import with_witnesses
 
                 raise with_witnesses(self._root, error) from None
         self._kept = Backlog(live, self._archive() if archived else {})
@@ -90,15 +90,19 @@ class Reading:
         A page of checked bytes, by what stands in few fields, is found without decoding all others.
         A law of the tests holds it to the plain way.
         """
-        from taskkeep.backlog.outline import ready_stubs, stubs
-        from taskkeep.backlog.query import is_plain, ready, select
+        from taskkeep.backlog.query import is_plain, ready, select, select_rows
 
         choose = ready if best else select
         rows = self.rows(archive_counts=best or query.ready or query.archived) if is_plain(query) else None
         if rows is None:
             return choose(self.backlog(), query, now=now, actor=actor, today=today)
-        self._kept = Backlog(ready_stubs(rows) if best or query.ready else stubs(rows))
-        page = choose(self._kept, query, now=now, today=today)
+        if best or query.ready:
+            from taskkeep.backlog.outline import ready_stubs
+
+            self._kept = Backlog(ready_stubs(rows))
+            page = choose(self._kept, query, now=now, today=today)
+        else:
+            page = select_rows(rows, query)
         full = text.find_tasks(self.data, [task["id"] for task in page.tasks])
         return page._replace(tasks=[full[task["id"]] for task in page.tasks])
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from taskkeep.backlog.events import Chain, Request, event_hash, line
 from taskkeep.backlog.replay import heads
-from taskkeep.store import log, pending
+from taskkeep.errors import Invalid, Refused, TaskkeepError
+from taskkeep.store import log, pack, pending
 from taskkeep.store.files import read, remove, sync_folder, write_new
+from taskkeep.store.git.commit import refuse_obstacles
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.placement import enter_log, moves_archive, sha_of, snapshot_name
 from taskkeep.store.surroundings import new_uuid, now_text
@@ -69,6 +71,34 @@ def settle(writer: Writer) -> None:
         _note_recovery(writer, events, outcome, sha)
     os.unlink(root.journal)
     sync_folder(root.local)
+
+
+def go_on(writer: Writer) -> tuple[str | None, bool]:
+    """Make the commit that waits and finish a packing that was cut short, where nothing is in the way.
+
+    Returns the commit's hash, and whether one still waits; what is in the way is said in the warnings.
+    """
+    root, options, made = writer.root, writer.options, None
+    try:
+        writer.read()
+    except (Refused, Invalid) as error:
+        from taskkeep.store.standing import saved_files
+
+        writer.warnings.append(f"{error.message}; it is left alone")
+        writer.saved = saved_files(root, writer.log)
+    waits, packing = bool(pending.waiting(root)), pack.is_under_way(root)
+    if writer.repository is None or options.dry_run or options.commit is False or not (waits or packing):
+        return None, waits
+    try:
+        refuse_obstacles(writer.repository)
+        if waits:
+            made = pending.commit(writer)
+            waits = False
+        if packing and pack.pack_old(writer):
+            writer.warnings.append("finished a packing of the log that was cut short")
+    except (OSError, TaskkeepError) as error:
+        writer.warnings.append(f"the commit still waits: {error}")
+    return made, waits
 
 
 def _paths_of(root: Root, events: Sequence[Event], name: str) -> list[str]:

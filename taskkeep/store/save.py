@@ -31,15 +31,15 @@ from taskkeep.errors import (
     TaskNotFound,
     Usage,
 )
-from taskkeep.store import backups, log, outline, pack, pending, recovery
-from taskkeep.store.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
+from taskkeep.store import backups, log, outline, pack, pending, recovery, retention
 from taskkeep.store.config import load_config
 from taskkeep.store.files import FileId, disk_fault, make_folder, read, remove, replace
-from taskkeep.store.git import Repository, is_refusal, repository_of
+from taskkeep.store.git.commit import Commit, clear_leftovers, lock_mark, make_token, refuse_obstacles, unmerged
+from taskkeep.store.git.message import message
+from taskkeep.store.git.repository import Repository, is_refusal, repository_of
 from taskkeep.store.hashing import Hashing
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.lock import writer_lock
-from taskkeep.store.message import message
 from taskkeep.store.narrowing import narrowing_of
 from taskkeep.store.placement import Placement
 from taskkeep.store.record import note_checked
@@ -52,7 +52,6 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.adopt import Adoption
     from taskkeep.store.layout import Root
 
 SPLICE_LIMIT = 200
@@ -185,6 +184,7 @@ class Writer:
     """The one writer of a backlog, for the time that it holds the lock."""
 
     is_staged = False  # is what is saved staged for a commit of the user's, which then needs no note?
+    records_meeting = False  # is that branches met worth an event where no task changes?
 
     def __init__(self, root: Root, options: Options, *, fresh: bool = False) -> None:
         self.root, self.options, self.fresh = root, options, fresh
@@ -199,11 +199,11 @@ class Writer:
         self.archive_bytes: bytes | None = None
         self.mode = 0o644
         self.choices: list[dict[str, Any]] = []
-        self.adoption: Adoption | None = None  # where the files are hand-edited, and that is what is to be saved
         self.saved: dict[str, bytes] | None = None  # where files are edited by hand: what was saved, as far as known
         self.carried: frozenset[str] = frozenset()  # paths that wait for the commit of this save, not for one before
         self.absent = False  # no backlog.json stands there to be put aside or back
         self.snapshots = bool(self.config["backups.keep"])
+        self.old_archived: Mapping[str, Task] | None = None  # where the archive is edited by hand: what the log has
 
     # -- entering ------------------------------------------------------------------------
 
@@ -247,21 +247,9 @@ class Writer:
 
     def read(self) -> Backlog:
         """Return the backlog on disk, which must be what the log says. Raises HandEdit, BacklogUnreadable."""
-        root = self.root
         if self.fresh:
             return Backlog({})
-        try:
-            self.bytes, found = read(root.backlog, limit=text.MAX_BYTES)
-        except FileNotFoundError:
-            raise missing_backlog() from None
-        self.mode = stat.S_IMODE(found.st_mode)
-        self.file = FileId.of(found)
-        hashing = Hashing(self.bytes)
-        trusted = self._decoded_meanwhile()
-        self.sha = hashing.hexdigest()
-        self.archive_bytes = self._read_archive()
-        if self.adoption is not None:
-            return self.adoption.before(self)
+        trusted = self.read_files()
         ours = len(self.log.heads) == 1 and self.sha == self.log.after and self.archive_sha() == self.log.archive
         live = self._tasks_of(self.bytes, BACKLOG, trusted if ours else None)
         archived = {}
@@ -274,11 +262,22 @@ class Writer:
             self._join(backlog)
         return backlog
 
-    def _read_archive(self) -> bytes | None:
+    def read_files(self) -> list[Task] | None:
+        """Read both files and hash them; returns the tasks, if they are what was saved. Raises BacklogUnreadable."""
         try:
-            return read(self.root.archive, limit=text.MAX_BYTES)[0]
+            self.bytes, found = read(self.root.backlog, limit=text.MAX_BYTES)
         except FileNotFoundError:
-            return None
+            raise missing_backlog() from None
+        self.mode = stat.S_IMODE(found.st_mode)
+        self.file = FileId.of(found)
+        hashing = Hashing(self.bytes)
+        trusted = self._decoded_meanwhile()
+        self.sha = hashing.hexdigest()
+        try:
+            self.archive_bytes = read(self.root.archive, limit=text.MAX_BYTES)[0]
+        except FileNotFoundError:
+            self.archive_bytes = None
+        return trusted
 
     def archive_sha(self) -> str | None:
         return None if self.archive_bytes is None else sha256(self.archive_bytes).hexdigest()
@@ -346,7 +345,7 @@ class Writer:
         try:
             before = self.read()
         except BacklogUnreadable as error:
-            from taskkeep.store.witnesses import with_witnesses
+            from taskkeep.store.past.witnesses import with_witnesses
 
             raise with_witnesses(self.root, error) from None
         if options.key is not None and (first := self._replayed(options)):
@@ -360,24 +359,15 @@ class Writer:
             self._explain(error)
             raise
         except TaskNotFound as error:
-            from taskkeep.store.missing import explain
+            from taskkeep.store.past.missing import explain
 
             explain(self.root, error)
             raise
         outcome.backlog, outcome.warnings = after, self.warnings
         outcome.claims, outcome.results = context.claims.given, context.results
-        others = self.adoption.reformatted(self, after) if self.adoption is not None else []
-        joins = self.adoption is not None and len(self.log.heads) > 1
-        named = (self.sha, self.archive_sha()) == (self.log.after, self.log.archive)
-        if self.adoption is not None and after is before and not (others or joins or named):
-            # The log gives these files, but its last event, picked out of its order, names others.
-            head_event = ("merged", {"heads": list(self.log.heads), "choices": []})
-        if after is before and head_event is None and not (others or joins):
-            return outcome
-        changed = task_changes(before, after, context.now)
-        if others and not changed and not joins:
-            head_event = ("reformatted", {"files": others})
-        if not changed and head_event is None and not joins:
+        changed = task_changes(before, after, context.now) if after is not before else []
+        head_event = head_event or self._event_of_files(after, changed)
+        if not (changed or head_event or (self.records_meeting and len(self.log.heads) > 1)):
             outcome.backlog = before
             return outcome
         self._judge(before, after, changed, context.whys)
@@ -395,16 +385,22 @@ class Writer:
             old_archive=self.archive_bytes,
             fresh=self.fresh or self.absent,
             mode=self.mode,
-            old_archived=self.adoption.archived if self.adoption is not None else None,
+            old_archived=self.old_archived,
             snapshot=self.snapshots and backups.held(self.root, self.sha) is None,
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
         if self.repository is not None and "merge.taskkeep.driver" not in self.repository.config:
-            from taskkeep.store.driver import welcome
+            from taskkeep.store.setup.merge_driver import welcome
 
             self.warnings += filter(None, [welcome(self.root, self.repository)])
         return outcome
+
+    def _event_of_files(
+        self, after: Backlog, changed: Sequence[tuple[str, Task, Any]]
+    ) -> tuple[str, dict[str, Any]] | None:
+        """An event that tells of the files themselves; only where they are edited by hand there is one."""
+        return None
 
     def _judge(
         self,
@@ -497,7 +493,7 @@ class Writer:
         return answer.text or None if answer.status == 0 else None
 
     def _new_text(self, before: Backlog, after: Backlog, changed: Sequence[tuple[str, Task, Any]]) -> list[bytes]:
-        if self.fresh or len(changed) > SPLICE_LIMIT or not self.bytes or self.adoption is not None:
+        if self.fresh or len(changed) > SPLICE_LIMIT or not self.bytes:
             return [text.dump(after.tasks.values())]
         touched = {task["id"] for _, task, _ in changed}
         return text.splice(
@@ -515,8 +511,7 @@ class Writer:
 
     def _archive_stays(self, before: Backlog, after: Backlog) -> bool:
         """Need the archive not even be written anew to know that it is the same?"""
-        stays = after.archived is before.archived and before.archived.keys().isdisjoint(after.tasks)
-        return stays and (self.adoption is None or self.archive_bytes is None)
+        return after.archived is before.archived and before.archived.keys().isdisjoint(after.tasks)
 
     def _events(
         self,
@@ -695,7 +690,7 @@ class Writer:
             note_checked(root)
             outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
             taken = (self.sha, placement.snapshot) if self.sha and placement.snapshot else None
-            backups.tidy(root, self.config, len(self.bytes), taken)
+            retention.tidy(root, self.config, len(self.bytes), taken)
         except OSError as error:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")

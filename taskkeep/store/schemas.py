@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import Any
 
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_FOLDERS = (os.path.join(_PACKAGE, "schemas"), os.path.join(os.path.dirname(_PACKAGE), "schemas"))
+import taskkeep
+
+PACKAGE = os.path.dirname(os.path.abspath(taskkeep.__file__))
+_FOLDERS = (os.path.join(PACKAGE, "schemas"), os.path.join(os.path.dirname(PACKAGE), "schemas"))
 _END = ".schema.json"
 
 

@@ -7,7 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from taskkeep.errors import Interrupted
-from taskkeep.store.git import HELD_SIGNALS
+from taskkeep.store.git.repository import HELD_SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

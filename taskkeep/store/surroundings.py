@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from taskkeep.backlog.times import to_text
 
 if TYPE_CHECKING:
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
 
 
 def random_bits(count: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from taskkeep.backlog import text
 from taskkeep.backlog.shape import beyond_schema, quick_ok
 from taskkeep.backlog.task import FIELDS, shortened
 from taskkeep.errors import BacklogUnreadable, InvalidField, UnknownField
@@ -48,6 +49,13 @@ def refuse_double_ids(tasks: Sequence[Task], name: str) -> None:
         seen.add(task["id"])
 
 
+def tasks_by_id(data: bytes, name: str) -> dict[str, Task]:
+    """The tasks that the bytes of file *name* hold. Raises BacklogUnreadable."""
+    tasks = text.parse(data, name)
+    refuse_double_ids(tasks, name)
+    return {task["id"]: task for task in tasks}
+
+
 def task_problem(task: Task, *, unknown_fields: bool = False) -> InvalidField | UnknownField | None:
     """Return what is wrong with one task by the schema, None where nothing is."""
     shown = task.get("id")
@@ -62,19 +70,17 @@ def task_problem(task: Task, *, unknown_fields: bool = False) -> InvalidField | 
     for error in sorted(
         _validator().iter_errors(known), key=lambda one: (list(map(str, one.absolute_path)), one.message)
     ):
-        field = str(error.absolute_path[0]) if error.absolute_path else _missing(error)
+        field = str(error.absolute_path[0]) if error.absolute_path else missing_field(error)
         return InvalidField(shortened(field), words(error), task_id=task_id)
     if beyond := beyond_schema(task):
         return InvalidField(beyond[0], beyond[1], task_id=task_id)
     return None
 
 
-def _missing(error: Any) -> str:
-    return (
-        next((name for name in error.validator_value if name not in error.instance), "task")
-        if (error.validator == "required")
-        else "task"
-    )
+def missing_field(error: Any) -> str:
+    """The field that an error of jsonschema about a whole task is about."""
+    needed = error.validator_value if error.validator == "required" else ()
+    return next((str(name) for name in needed if name not in error.instance), "task")
 
 
 def words(error: Any) -> str:

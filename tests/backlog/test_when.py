@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taskkeep.backlog.when import Local, moment_of
 from taskkeep.errors import InvalidField
-from taskkeep.store.history import LOCAL
+from taskkeep.store.past.when import LOCAL
 
 NOW = "2026-11-21T15:04:05.678901Z"  # a Saturday
 

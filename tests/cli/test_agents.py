@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from taskkeep.store.agents import AGENTS, Agent
+from taskkeep.store.setup.agents import AGENTS, Agent
 
 from .conftest import Cli
 
@@ -126,7 +126,7 @@ def test_wrong_words_are_named(cli: Cli) -> None:
 
 def test_a_further_agent_is_one_row(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     row = Agent("acme", "ACME.md", settings=".acme/hooks.json", hooks={"Start": (None, "taskkeep prime")})
-    monkeypatch.setattr("taskkeep.store.agents.AGENTS", (*AGENTS, row))
+    monkeypatch.setattr("taskkeep.store.setup.agents.AGENTS", (*AGENTS, row))
     assert cli("agents", "install", "acme").status == 0
     assert json.loads((cli.folder / ".acme" / "hooks.json").read_text())["hooks"].keys() == {"Start"}
     assert "acme\tinstalled" in cli("agents").out

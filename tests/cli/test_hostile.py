@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from taskkeep.backlog import text
 from taskkeep.cli.output import TSV_ROW, cell, error_lines, shown, task_lines
 from taskkeep.errors import ClaimHeld, TaskNotFound
-from taskkeep.store.message import message
+from taskkeep.store.git.message import message
 
 NOW = "2026-11-20T12:00:00.000000Z"
 MARK = "plainest"

@@ -20,7 +20,7 @@ from taskkeep.errors import TaskkeepError
 
 WORDS = (
     "list show add update note claim verify log ready T3M9X -p --priority=high -l a,b --json -q -C . --limit 5 "
-    "--limit -1 --why because --check --title=x --at - -- --fields id,title --format ids --wait 1.5 x --all --nope"
+    "--limit -1 -d - --why because --check --title=x --at - -- --fields id,title --format ids --wait 1.5 x --all --nope"
 )
 
 def shown(function, call, values):
@@ -138,6 +138,8 @@ def test_what_is_read_without_typer_is_read_as_typer_does(tmp_path: Path) -> Non
         "claim --lease 2h",
         "done T3M9X",
         "note T3M9X text",
+        "note T3M9X -",
+        "add Title -d -",
         "verify --base main --format github",
         "merge-driver a b c backlog.json",
         "restore T3M9X --at yesterday --yes",

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from taskkeep.backlog.query import Page
 from taskkeep.cli.prime import RULES, answer, lines, quoted
 from taskkeep.project import Primer
-from taskkeep.store.recent import Request
+from taskkeep.store.past.recent import Request
 
 from .conftest import Cli
 

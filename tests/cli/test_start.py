@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 import subprocess
 import sys
@@ -11,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from taskkeep.cli.app import COMMANDS, command, group
-from taskkeep.cli.lean import LATER
 
 from .conftest import Cli
 
@@ -59,37 +57,8 @@ def test_the_version_needs_no_parser(tmp_path: Path) -> None:
 
 def test_completion_of_commands_imports_none_of_them(tmp_path: Path) -> None:
     modules = loaded([""], tmp_path, _TASKKEEP_COMPLETE="bash")
-    assert not modules & {*SLOW, "taskkeep.project"}
+    assert "taskkeep.project" not in modules
     assert not {name for name in modules if name.startswith("taskkeep.cli.commands")}
-
-
-def test_stand_ins_are_gone_when_typer_is_there(tmp_path: Path) -> None:
-    """A later import gets the real module, and what Typer kept works all the same."""
-    code = (
-        "from taskkeep.cli.lean import import_typer, LATER, Later\n"
-        "import_typer()\n"
-        "import sys, importlib, shutil, inspect, pathlib\n"
-        "import typer, typer.main, typer.core\n"
-        "assert not [name for name in LATER if isinstance(sys.modules.get(name), Later)]\n"
-        "assert typer.core.get_close_matches('lst', ['list']) == ['list']\n"
-        "assert pathlib.Path('/a b').as_uri() == 'file:///a%20b'\n"
-        "assert 'import_typer' in inspect.getsource(import_typer)\n"
-        "assert inspect.getsource(inspect.Parameter).startswith('class Parameter')\n"
-        "import datetime, urllib.parse, subprocess, traceback\n"
-        "assert typer.main.datetime is datetime.datetime\n"
-        "assert urllib.parse.quote('a b') == 'a%20b'\n"
-        "assert typer.main.subprocess.run is subprocess.run\n"
-        "for name in LATER: importlib.import_module(name)\n"
-    )
-    env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=env, check=True)
-
-
-@pytest.mark.parametrize("name", LATER)
-def test_a_stand_in_is_for_a_module_that_exists(name: str) -> None:
-    """And holds functions that it has."""
-    module = importlib.import_module(name)
-    assert all(hasattr(module, function) for function in LATER[name])
 
 
 @pytest.mark.parametrize("name", COMMANDS)

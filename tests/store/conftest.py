@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 KILLER = """
 import json, os, signal, sys, traceback
 import filelock, taskkeep, taskkeep.project, taskkeep.backlog.changes
-import taskkeep.store.save, taskkeep.store.commit, taskkeep.store.validate
+import taskkeep.store.save, taskkeep.store.git.commit, taskkeep.store.validate
 
 CALLS = "replace link unlink fsync mkdir chmod posix_spawn".split()
 

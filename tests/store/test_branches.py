@@ -12,9 +12,9 @@ import pytest
 import taskkeep
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import AmbiguousPoint, GitUnavailable, Outside, Refused, RepositoryBusy
-from taskkeep.store import branches
-from taskkeep.store.git import Repository
-from taskkeep.store.revision import commit_of
+from taskkeep.store.git.repository import Repository
+from taskkeep.store.git.revision import commit_of
+from taskkeep.store.merging import branches
 
 from .conftest import FakeGit
 

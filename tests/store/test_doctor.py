@@ -10,10 +10,11 @@ import pytest
 
 import taskkeep
 from taskkeep.errors import BacklogLocked
-from taskkeep.store import doctor, driver
-from taskkeep.store.citations import citations
-from taskkeep.store.git import Repository
+from taskkeep.store import doctor
+from taskkeep.store.git.repository import Repository
 from taskkeep.store.lock import writer_lock
+from taskkeep.store.merging.citations import citations
+from taskkeep.store.setup import merge_driver
 
 from .conftest import FakeGit
 
@@ -173,7 +174,7 @@ def test_attributes_without_our_lines_are_named(kit: Any, left: str | None) -> N
     else:
         path.write_text(left)
     assert "attributes" in codes(kit)
-    assert not driver.is_wanted(kit.project.root)
+    assert not merge_driver.is_wanted(kit.project.root)
 
 
 def test_a_fresh_clone_has_no_lock_to_look_at(kit: Any) -> None:
@@ -213,15 +214,15 @@ def test_a_link_to_nowhere_has_no_size(kit: Any) -> None:
 )
 def test_a_driver_that_would_not_run_is_named(kit: Any, line: str, says: str) -> None:
     """One of another is left as it is, ours is set up anew."""
-    kit.git("config", driver.DRIVER, line)
+    kit.git("config", merge_driver.DRIVER, line)
     assert says in messages(kit)
     kit.project.doctor(fix=True)
-    assert (kit.git("config", driver.DRIVER).strip() == line) == ("taskkeep's" in says)
+    assert (kit.git("config", merge_driver.DRIVER).strip() == line) == ("taskkeep's" in says)
 
 
 def test_a_configuration_that_is_held_leaves_the_driver_for_another_time(kit: Any) -> None:
     """The save stands, and the next one tries again."""
-    kit.git("config", "--remove-section", driver.SECTION)
+    kit.git("config", "--remove-section", merge_driver.SECTION)
     held = kit.folder / ".git" / "config.lock"
     held.write_text("")
     saved = kit.project.add("third")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import merge
-from taskkeep.store.driver import merge_files
+from taskkeep.store.merging.driver import merge_files
 
 
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

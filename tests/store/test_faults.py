@@ -26,9 +26,9 @@ from taskkeep.errors import (
 )
 from taskkeep.store import log
 from taskkeep.store.files import read
+from taskkeep.store.git.objects import THREADS_FROM, _deflate_in_threads
 from taskkeep.store.layout import Root
 from taskkeep.store.lock import is_locked, writer_lock
-from taskkeep.store.objects import THREADS_FROM, _deflate_in_threads
 from taskkeep.store.pack import pack_old
 from taskkeep.store.save import Options, writing
 from taskkeep.store.signals import check_interrupt, held_signals

@@ -24,9 +24,9 @@ from taskkeep.errors import (
     Outside,
     RepositoryBusy,
 )
-from taskkeep.store import git
-from taskkeep.store.commit import Commit, read_head
-from taskkeep.store.git import Repository
+from taskkeep.store.git import repository as git
+from taskkeep.store.git.commit import Commit, read_head
+from taskkeep.store.git.repository import Repository
 
 from .conftest import FakeGit
 

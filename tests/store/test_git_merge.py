@@ -17,9 +17,9 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
 from taskkeep.errors import SecretFound, TasksLost, Usage
-from taskkeep.store import driver
-from taskkeep.store.citations import citations
-from taskkeep.store.git import repository_of
+from taskkeep.store.git.repository import repository_of
+from taskkeep.store.merging.citations import citations
+from taskkeep.store.setup import merge_driver
 
 
 def edit(kit: Any, name: str, **fields: Any) -> None:
@@ -200,8 +200,8 @@ def test_a_merge_without_the_driver_conflicts_and_resolve_settles_it(both: Any) 
 
 def test_where_taskkeep_is_gone_git_merges_by_lines(both: Any) -> None:
     """Both versions stand between markers, none is dropped."""
-    line = driver.line().replace("-m taskkeep", "-m taskkeep_that_is_gone")
-    both.git("config", driver.DRIVER, line)
+    line = merge_driver.line().replace("-m taskkeep", "-m taskkeep_that_is_gone")
+    both.git("config", merge_driver.DRIVER, line)
 
     both.git("merge", "-q", "-m", "merge", "other", check=False)
 
@@ -589,12 +589,12 @@ def test_uninstall_takes_the_driver_out_and_the_next_save_leaves_it_out(kit: Any
 
 def test_a_driver_of_another_name_is_left_alone(kit: Any) -> None:
     """Somebody's own line stays, and doctor names it."""
-    kit.git("config", driver.DRIVER, "mine %A")
+    kit.git("config", merge_driver.DRIVER, "mine %A")
 
     kit.project.add("third")
     kit.project.doctor(fix=True)
 
-    assert kit.git("config", driver.DRIVER).strip() == "mine %A"
+    assert kit.git("config", merge_driver.DRIVER).strip() == "mine %A"
     assert "merge_driver" in {finding["code"] for finding in kit.project.doctor().findings}
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from taskkeep.store.guard import refusal
+from taskkeep.store.setup.guard import refusal
 
 
 @pytest.fixture

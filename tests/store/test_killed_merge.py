@@ -11,7 +11,7 @@ import pytest
 
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import DiskFault, GitLocked, NotFound
-from taskkeep.store.git import Answer, Repository
+from taskkeep.store.git.repository import Answer, Repository
 
 from .test_recovery import MOST, Die, every_step
 
@@ -66,7 +66,7 @@ def test_a_resolve_that_was_killed_with_its_git_leaves_no_lock_to_be_removed_by_
 ) -> None:
     """Killed while git writes the index: whatever lock stands there is known as ours."""
     conflicting(kit)
-    killing = "import os, taskkeep.store.staging as staging; staging._update = lambda *_: os.kill(os.getpid(), 9);"
+    killing = "import os, taskkeep.store.git.staging as staging; staging._update = lambda *_: os.kill(os.getpid(), 9);"
     assert run_and_die(kit, MOST, f"{killing} project.resolve(choice='theirs')")
     assert (kit.folder / ".git" / "index.lock").exists()
 

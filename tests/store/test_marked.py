@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskkeep.errors import ForeignFile
-from taskkeep.store.agents import SNIPPET, _refuse_other_shapes, _with_ours, _without_ours
-from taskkeep.store.json_text import inserted, parts, place, removed
-from taskkeep.store.marked import Block, with_block, without_block
+from taskkeep.store.setup.agents import SNIPPET, _refuse_other_shapes, _with_ours, _without_ours
+from taskkeep.store.setup.json_text import inserted, parts, place, removed
+from taskkeep.store.setup.marked import Block, with_block, without_block
 
 BLOCK = Block("# begin", "one\ntwo", "# end")
 HOOKS = {"SessionStart": (None, "taskkeep prime"), "PreToolUse": ("Edit|Write", "taskkeep agents guard")}

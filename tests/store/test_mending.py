@@ -14,7 +14,7 @@ import pytest
 
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import BacklogUnreadable, BackupDamaged, DiskFault, HandEdit, LogDamaged
-from taskkeep.store import backups, files
+from taskkeep.store import backups, files, retention
 
 
 def forget(kit: Any) -> None:
@@ -315,7 +315,7 @@ def age(kit: Any, days: float, number: int = 0) -> Path:
 
 def test_saves_thin_out_and_compress_old_snapshots_in_passing(kit: Any, monkeypatch: Any) -> None:
     """A few milliseconds at a time; what is compressed still holds what it held."""
-    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(retention, "OFTEN_SAVES", 1)
     ancient, old = age(kit, 40, 0), age(kit, 3, 1)
     data = old.read_bytes()
     assert ancient.exists()
@@ -334,19 +334,19 @@ def test_saves_thin_out_and_compress_old_snapshots_in_passing(kit: Any, monkeypa
 @pytest.mark.parametrize("way", ["", *WAYS, "note"])
 def test_a_large_snapshot_is_compressed_piece_by_piece_over_many_saves(kit: Any, monkeypatch: Any, way: str) -> None:
     """Whatever becomes of the pieces meanwhile, what is put in its place holds what it held."""
-    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
-    monkeypatch.setattr(backups, "BUDGET", 0.0)
-    monkeypatch.setattr(backups, "PIECE", 150)
+    monkeypatch.setattr(retention, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(retention, "BUDGET", 0.0)
+    monkeypatch.setattr(retention, "PIECE", 150)
     old = age(kit, 3, 1)
     data = old.read_bytes()
     packed = old.with_name(old.name + ".gz")
     for number in range(30):
         kit.project.add(f"more {number}", commit=False)
-        part = kit.local / backups.PART
+        part = kit.local / retention.PART
         if number == 1:
             assert part.exists()
             if way == "note":
-                (kit.local / "cache" / backups.PART).write_bytes(b"rubbish")
+                (kit.local / "cache" / retention.PART).write_bytes(b"rubbish")
             elif way:
                 WAYS[way](part)
         if packed.exists():
@@ -355,7 +355,7 @@ def test_a_large_snapshot_is_compressed_piece_by_piece_over_many_saves(kit: Any,
     assert not old.exists()
     assert gzip.decompress(packed.read_bytes()) == data
     assert stat.S_IMODE(packed.stat().st_mode) == 0o600
-    assert not (kit.local / backups.PART).exists()
+    assert not (kit.local / retention.PART).exists()
     kit.project.recover()
     assert kit.project.verify().ok
 

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from taskkeep.store.objects import THREADS_FROM, _deflate, _deflate_in_threads, _parts
+from taskkeep.store.git.objects import THREADS_FROM, _deflate, _deflate_in_threads, _parts
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])

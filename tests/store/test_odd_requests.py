@@ -24,8 +24,10 @@ from taskkeep.errors import (
     Outside,
     TasksLost,
 )
-from taskkeep.store import edits, schemas, setup
+from taskkeep.store import schemas
 from taskkeep.store.layout import Root
+from taskkeep.store.setup import edits
+from taskkeep.store.setup import init as setup
 
 from .conftest import FakeGit
 from .test_adopt import edit as edited

@@ -18,8 +18,8 @@ from taskkeep.backlog.changes import Edit
 from taskkeep.backlog.events import event_hash
 from taskkeep.backlog.task import etag
 from taskkeep.errors import CommitFailed, DiskFault, KeyReused, OneTaskOnly, StaleEtag, TaskNotFound
-from taskkeep.store import commit as commits
 from taskkeep.store import save
+from taskkeep.store.git import commit as commits
 
 Repositories = Callable[..., Any]
 

@@ -29,9 +29,9 @@ from taskkeep.errors import (
     UnknownPoint,
 )
 from taskkeep.store import log
-from taskkeep.store.history import is_ref
 from taskkeep.store.layout import Root
-from taskkeep.store.restoring import _refuse_invalid
+from taskkeep.store.past.history import is_ref
+from taskkeep.store.past.restoring import _refuse_invalid
 
 from .test_mending import cut, flip, forget, log_file
 

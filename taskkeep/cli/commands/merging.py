@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from taskkeep.backlog.merge import Conflict
-    from taskkeep.store.resolve import ChangedBy, OpenConflict
+    from taskkeep.store.merging.open_merge import ChangedBy, OpenConflict
 
 app = new_app()
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import secrets
 from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
+from taskkeep.store.git.revision import commit_of, commit_of_or_none, is_shallow
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
-from taskkeep.store.revision import commit_of, commit_of_or_none, is_shallow
 from taskkeep.store.verify import compare as between
 from taskkeep.store.verify.backups import check_backups
 from taskkeep.store.verify.checks import Judged, judge, named
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Sequence
 
     from taskkeep.backlog.events import Event
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
     from taskkeep.store.verify.findings import Progress, Verdict
 

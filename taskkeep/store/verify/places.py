@@ -11,19 +11,19 @@ from taskkeep.store.verify.trees import NO_FETCH
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
 
 
 def roots_in(repository: Repository, commit: str) -> list[str]:
     """The paths (empty, or ending in a slash) of all backlogs that a commit holds."""
     answer = repository.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, env=NO_FETCH)
-    return _roots(os.fsdecode(answer.out).split("\0")[:-1])
+    return _roots(answer.rows)
 
 
 def roots_here(repository: Repository) -> list[str]:
     """The same of what git knows of in the working tree, tracked or new."""
     answer = repository.run("-C", repository.top, "ls-files", "-z", "--cached", "--others", "--exclude-standard")
-    return _roots(os.fsdecode(answer.out).split("\0")[:-1])
+    return _roots(answer.rows)
 
 
 def _roots(names: Iterable[str]) -> list[str]:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import BacklogNotFound, Outside
 from taskkeep.store.files import FileId
-from taskkeep.store.git import Repository, repository_of
+from taskkeep.store.git.repository import Repository, repository_of
+from taskkeep.store.git.revision import commit_of_or_none
 from taskkeep.store.layout import Root
 from taskkeep.store.lock import is_locked
-from taskkeep.store.revision import commit_of_or_none
 from taskkeep.store.verify.findings import Verdict, chosen_codes
 from taskkeep.store.verify.judge import Asked, Where, verify
 from taskkeep.store.verify.places import root_above, roots_here, roots_in
@@ -54,7 +54,7 @@ def verify_at(
 
 def _commits(repository: Repository, asked: Asked) -> list[str]:
     """The commits that a backlog is looked for in, where the folder has none."""
-    from taskkeep.store.revision import commit_of
+    from taskkeep.store.git.revision import commit_of
 
     names = [(name, option) for name, option in ((asked.base, "--base"), (asked.head, "--head")) if name is not None]
     found = [commit_of(repository, name, option) for name, option in names]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from functools import cached_property
 from hashlib import new as new_hash
 from hashlib import sha256
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 # git 2.45 and later fetch nothing by themselves from a partial clone's remote then.
@@ -335,10 +334,10 @@ def commit_tree(shared: Shared, commit: str, prefix: str, label: str) -> Tree:
     if answer.status:
         raise GitUnavailable(f"git cannot read {label}: {answer.trouble}", hint="Run 'git fsck'.")
     rows = []
-    for row in answer.out.split(b"\0")[:-1]:
-        head, _, path = row.partition(b"\t")
-        mode, _, name = head.decode().split(" ")
-        rows.append((mode, name, os.fsdecode(path)))
+    for row in answer.rows:
+        head, _, path = row.partition("\t")
+        mode, _, name = head.split(" ")
+        rows.append((mode, name, path))
     return _tree_of(rows, shared, prefix, label)
 
 
@@ -353,12 +352,12 @@ def index_tree(shared: Shared, prefix: str, index: str | None) -> tuple[Tree, bo
         raise GitUnavailable(f"git cannot read the index: {answer.trouble}", hint="Run 'git status'.")
     rows = []
     unmerged = False
-    for row in answer.out.split(b"\0")[:-1]:
-        head, _, path = row.partition(b"\t")
-        mode, name, stage = head.decode().split(" ")
+    for row in answer.rows:
+        head, _, path = row.partition("\t")
+        mode, name, stage = head.split(" ")
         unmerged = unmerged or stage != "0"
         if stage in "02":
-            rows.append((mode, name, os.fsdecode(path)))
+            rows.append((mode, name, path))
     return _tree_of(rows, shared, prefix, "what is staged"), unmerged
 
 

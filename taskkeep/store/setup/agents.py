@@ -7,9 +7,10 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.errors import ForeignFile, Usage
-from taskkeep.store.edits import FileEdit, decoded, encoded, found
-from taskkeep.store.json_text import inserted, place, removed
-from taskkeep.store.marked import Block, with_block, without_block
+from taskkeep.store.schemas import PACKAGE
+from taskkeep.store.setup.edits import FileEdit, decoded, encoded, found
+from taskkeep.store.setup.json_text import inserted, place, removed
+from taskkeep.store.setup.marked import Block, with_block, without_block
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -95,8 +96,7 @@ def described(root: Root) -> list[dict[str, Any]]:
 
 def skill_text() -> str:
     """The skill as it is shipped."""
-    package = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    with open(os.path.join(package, "skill", "SKILL.md"), encoding="utf-8") as file:
+    with open(os.path.join(PACKAGE, "skill", "SKILL.md"), encoding="utf-8") as file:
         return file.read()
 
 

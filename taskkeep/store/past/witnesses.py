@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.backlog import text
 from taskkeep.errors import BacklogUnreadable, TaskkeepError
 from taskkeep.store import backups
-from taskkeep.store.git import repository_of
-from taskkeep.store.history import History
+from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import BACKLOG
+from taskkeep.store.past.history import History
 
 if TYPE_CHECKING:
     from taskkeep.store.layout import Root

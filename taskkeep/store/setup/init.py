@@ -1,4 +1,4 @@
-"""What init writes beside the backlog, and uninstall takes out again."""
+"""What init writes beside the backlog: schema, configuration, and our lines in .gitattributes."""
 
 from __future__ import annotations
 
@@ -9,37 +9,19 @@ from taskkeep.errors import ForeignFile
 from taskkeep.store.files import read, replace
 from taskkeep.store.layout import ATTRIBUTES, CONFIG, SCHEMA
 from taskkeep.store.schemas import schema_text
+from taskkeep.store.setup.edits import FileEdit, decoded, encoded, found
+from taskkeep.store.setup.marked import Block, with_block, without_block
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
-BEGIN = "# >>> taskkeep >>>"
-END = "# <<< taskkeep <<<"
 LINES = (
     "backlog.json text eol=lf merge=taskkeep",
     "backlog.archive.json text eol=lf merge=taskkeep",
     ".taskkeep/audit/** text eol=lf linguist-generated",
 )
-BLOCK = "\n".join((BEGIN, *LINES, END)) + "\n"
-
-
-def with_block(text: str) -> str:
-    """Return attributes with our lines between their markers, once. All else stays."""
-    rest = without_block(text)
-    return (rest if not rest or rest.endswith("\n") else rest + "\n") + BLOCK
-
-
-def without_block(text: str) -> str:
-    """Return attributes without our lines and their markers. All else stays."""
-    start = text.find(BEGIN)
-    end = text.find(END, start)
-    if start < 0 or end < 0:
-        return text
-    after = text[end + len(END) :]
-    return text[:start] + after.removeprefix("\r").removeprefix("\n")
+BLOCK = Block("# >>> taskkeep >>>", "\n".join(LINES), "# <<< taskkeep <<<")
 
 
 def write_setup(root: Root, ids: str, repository: Repository | None) -> tuple[dict[str, bytes], dict[str, bytes]]:
@@ -75,7 +57,7 @@ def write_setup(root: Root, ids: str, repository: Repository | None) -> tuple[di
 
 
 def _block_in(data: bytes) -> bytes:
-    return with_block(data.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+    return encoded(with_block(decoded(data), BLOCK, name=ATTRIBUTES))
 
 
 def _write(root: Root, relative: str, data: bytes, committed: dict[str, bytes]) -> None:
@@ -90,25 +72,10 @@ def _write(root: Root, relative: str, data: bytes, committed: dict[str, bytes]) 
     committed[relative] = data
 
 
-def uninstall(root: Root) -> Sequence[str]:
-    """Take our lines out of .gitattributes, uncommitted; returns what was taken out. Raises OSError."""
-    path = root.in_root(ATTRIBUTES)
-    try:
-        data, found = read(path)
-    except FileNotFoundError:
-        return []
-    text = data.decode("utf-8", "surrogateescape")
-    rest = without_block(text)
-    if rest == text:
-        return []
-    if rest.strip():
-        os.makedirs(root.tmp, exist_ok=True)
-        replace(
-            path,
-            [rest.encode("utf-8", "surrogateescape")],
-            tmp=os.path.join(root.tmp, "setup"),
-            mode=found.st_mode & 0o777,
-        )
-    else:
-        os.unlink(path)
-    return [f"the lines of taskkeep in {ATTRIBUTES}"]
+def without_attributes(root: Root) -> FileEdit:
+    """Return what takes our lines out of .gitattributes. Raises ForeignFile, DiskFault."""
+    path, before, mode = found(ATTRIBUTES, root.in_root(ATTRIBUTES), within=root.path)
+    text = decoded(before or b"")
+    rest = without_block(text, BLOCK, name=ATTRIBUTES)
+    after = before if rest == text else encoded(rest) if rest.strip() else None
+    return FileEdit(ATTRIBUTES, path, before, after, mode)

@@ -39,6 +39,11 @@ class Answer(NamedTuple):
         return self.out.decode("utf-8", "surrogateescape").rstrip("\n")
 
     @property
+    def rows(self) -> list[str]:
+        """The entries of an output that was asked for with -z."""
+        return self.out.decode("utf-8", "surrogateescape").split("\0")[:-1]
+
+    @property
     def trouble(self) -> str:
         """The last telling line of the error output, for a message."""
         lines = [line for line in self.err.decode("utf-8", "replace").splitlines() if line.strip()]

@@ -6,14 +6,14 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from taskkeep.store.commit import failure, locked
 from taskkeep.store.files import read, remove, sync_file, sync_folder, write_new
-from taskkeep.store.objects import ObjectStore
+from taskkeep.store.git.commit import failure, locked
+from taskkeep.store.git.objects import ObjectStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.backlog import Backlog
     from taskkeep.backlog.task import Task
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
 
 TOLD = 20  # of texts, and of commits
 

@@ -9,7 +9,7 @@ from taskkeep.backlog.task import shortened
 from taskkeep.errors import AmbiguousPoint, BadPoint, UnknownPoint
 
 if TYPE_CHECKING:
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
 
 MOST = 250
 _HEX = frozenset("0123456789abcdef")
@@ -26,13 +26,8 @@ def commit_of(repository: Repository, name: str, option: str) -> str:
         raise BadPoint(f"{option}: {shown!r} is no name of a commit", hint=_HINT)
     if len(name) > MOST or name.startswith(("-", "^", "/", ".", "~")) or ":" in name or ".." in name:
         raise BadPoint(f"{option}: {shown} is no name of a commit", hint=_HINT)
-    answer = repository.run("rev-parse", "--verify", "--end-of-options", name)
-    if b"is ambiguous" in answer.err:
-        raise AmbiguousPoint(
-            f"{option}: {shown} means several things to git", hint="Write the whole hash, or refs/heads/…."
-        )
-    full = answer.text
-    if answer.status:
+    full = full_hash(repository, name)
+    if full is None:
         if os.path.lexists(os.path.join(repository.folder, name)) or os.path.lexists(name):
             raise BadPoint(f"{option}: {shown} is a path, not a commit", hint=_HINT)
         hint = "See 'git branch --all'."
@@ -43,6 +38,24 @@ def commit_of(repository: Repository, name: str, option: str) -> str:
     if peeled.status or not _HEX.issuperset(peeled.text):
         raise _no_commit(repository, full, option, shown)
     return peeled.text
+
+
+def full_hash(repository: Repository, name: str) -> str | None:
+    """Return the full hash of the object that *name* means to git, None where it means nothing.
+
+    Raises AmbiguousPoint, BadPoint for what names more than one object.
+    """
+    answer = repository.run("rev-parse", "--verify", "--end-of-options", name)
+    if b"is ambiguous" in answer.err:
+        rows = answer.err.decode("utf-8", "replace").split("\n")
+        near = [row.split()[1] for row in rows if row.startswith("hint:   ")]
+        hint = "Write more of it." if near else "Write refs/heads/… or refs/tags/…, or the whole hash."
+        raise AmbiguousPoint(f"{shortened(name)} means several things to git", hint=hint, nearest=near)
+    if answer.status:
+        return None
+    if len(answer.text) not in (40, 64) or not _HEX.issuperset(answer.text):
+        raise BadPoint(f"{shortened(name)} is no single commit", hint=_HINT)
+    return answer.text
 
 
 def _no_commit(repository: Repository, full: str, option: str, shown: str) -> Exception:

@@ -8,12 +8,12 @@ import zlib
 from hashlib import sha1, sha256
 from typing import TYPE_CHECKING
 
-from taskkeep.store.files import BINARY, CLOSE_ON_EXEC, remove, sync_folder, write_all
+from taskkeep.store.files import BINARY, CLOSE_ON_EXEC, remove, sync_file, sync_folder, write_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
 
 Tree = dict[str, tuple[str, str]]  # name -> (mode, hash)
 FOLDER = "40000"
@@ -47,7 +47,7 @@ class ObjectStore:
             self._folders.add(self.folder)
         except FileExistsError:
             if os.path.exists(path):
-                self._sync_there(path)  # a save that was killed may have left it unsynced
+                sync_file(path)  # a save that was killed may have left it unsynced
                 self._folders.add(folder)
                 return name
         tmp = os.path.join(folder, f"tmp_obj_taskkeep{os.getpid():x}")
@@ -75,14 +75,6 @@ class ObjectStore:
             raise OSError(errno.EACCES if answer.refused else errno.EIO, answer.trouble)
         self._folders |= {self.folder, os.path.join(self.folder, answer.text[:2])}
         return answer.text
-
-    @staticmethod
-    def _sync_there(path: str) -> None:
-        fd = os.open(path, os.O_RDONLY | CLOSE_ON_EXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
 
     def write_tree(self, tree: Tree) -> str:
         """Write a tree and return its hash. Raises OSError."""

@@ -14,7 +14,7 @@ from taskkeep.backlog.replay import causal_order
 from taskkeep.errors import BacklogUnreadable, LogDamaged, TaskkeepError
 from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, read, replace, sync_folder, write_new
-from taskkeep.store.git import repository_of
+from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import AUDIT
 from taskkeep.store.progress import steps
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.history import Outline
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
     from taskkeep.store.save import Writer
 
@@ -154,8 +154,7 @@ class _Witness:
         if self.repository is None:
             return set()
         answer = self.repository.run("ls-tree", "-r", "-z", "--name-only", "HEAD", f"{AUDIT}/")
-        rows = answer.out.decode("utf-8", "surrogateescape").split("\0") if answer.status == 0 else ()
-        return {row[len(AUDIT) + 1 :] for row in rows if row.endswith(".jsonl")}
+        return {row[len(AUDIT) + 1 :] for row in answer.rows if row.endswith(".jsonl")}
 
     def part(self, name: str, problem: str) -> Part | None:
         """The file as the last commit has it, else as an older one does, else made from the joined log."""

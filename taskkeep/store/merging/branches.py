@@ -5,23 +5,24 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, NamedTuple
 
-from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, merge
 from taskkeep.errors import GitUnavailable, NotFound, Outside, Refused, RepositoryBusy
-from taskkeep.store import driver, pending
-from taskkeep.store.commit import read_head, refuse_obstacles, trusted_signers, unmerged
+from taskkeep.store import pending
 from taskkeep.store.files import remove, write_new
+from taskkeep.store.git.commit import read_head, refuse_obstacles, trusted_signers, unmerged
+from taskkeep.store.git.revision import commit_of_or_none
 from taskkeep.store.layout import ARCHIVE, BACKLOG
-from taskkeep.store.revision import commit_of_or_none
-from taskkeep.store.setup import LINES
-from taskkeep.store.validate import refuse_double_ids
+from taskkeep.store.merging import driver
+from taskkeep.store.setup import merge_driver
+from taskkeep.store.setup.init import LINES
+from taskkeep.store.validate import tasks_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from taskkeep.backlog.task import Task
-    from taskkeep.store.git import Answer, Repository
+    from taskkeep.store.git.repository import Answer, Repository
     from taskkeep.store.save import Writer
 
 # What git runs while it merges or rebases, if the repository's own configuration names it.
@@ -56,9 +57,7 @@ def _at(repository: Repository, commit: str) -> Backlog:
     parts: list[dict[str, Task]] = []
     for name in (BACKLOG, ARCHIVE):
         found = repository.reads([f"{commit}:{repository.prefix}{name}"])[0] if commit else None
-        tasks = text.parse(found[2], name) if found is not None else []
-        refuse_double_ids(tasks, name)
-        parts.append({task["id"]: task for task in tasks})
+        parts.append(tasks_by_id(found[2], name) if found is not None else {})
     return Backlog(*parts)
 
 
@@ -95,7 +94,7 @@ def _ready(writer: Writer) -> Repository:
     for row in answer.text.split("\n"):
         scope, _, rest = row.partition("\t")
         key = rest.partition(" ")[0]
-        if scope in ("local", "worktree") and key != driver.DRIVER:
+        if scope in ("local", "worktree") and key != merge_driver.DRIVER:
             raise Refused(
                 f"the repository's own configuration names a program ({key}), which taskkeep does not run",
                 hint="Run 'git merge' yourself; taskkeep's driver works there too.",
@@ -112,7 +111,11 @@ def _run(writer: Writer, *args: str) -> Answer:
     attributes = os.path.join(writer.root.tmp, "attributes")
     remove(attributes)
     write_new(attributes, ["".join(f"{line}\n" for line in LINES).encode()], sync=False)
-    config = [f"core.attributesFile={attributes}", f"{driver.DRIVER}={driver.line()}", "rerere.enabled=false"]
+    config = [
+        f"core.attributesFile={attributes}",
+        f"{merge_driver.DRIVER}={merge_driver.line()}",
+        "rerere.enabled=false",
+    ]
     if repository.flag("commit.gpgsign"):
         config += trusted_signers(repository)
     try:
@@ -124,8 +127,7 @@ def _run(writer: Writer, *args: str) -> Answer:
 def _judge(repository: Repository, answer: Answer, what: str) -> None:
     if answer.status == 0:
         return
-    left = repository.run("diff", "--name-only", "--diff-filter=U", "-z").out.decode("utf-8", "replace")
-    files = [name for name in left.split("\0") if name]
+    files = repository.run("diff", "--name-only", "--diff-filter=U", "-z").rows
     ours = [name for name in files if name in (repository.prefix + BACKLOG, repository.prefix + ARCHIVE)]
     told = [row[len("CONFLICT ") :] for row in answer.err.decode("utf-8", "replace").split("\n")
             if row.startswith("CONFLICT (")]  # fmt: skip

@@ -10,7 +10,7 @@ from taskkeep.errors import CommitFailed
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
 
 SETTING = "taskkeep.hooks"
 

@@ -1,210 +1,35 @@
-"""An open merge of the backlog: its conflicts from git's index, and the one writer that settles them."""
+"""The writer that settles the conflicts of an open merge."""
 
 from __future__ import annotations
 
 import os
-import re
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import task_changes
-from taskkeep.backlog.merge import Conflict, Merged, merge_versions
+from taskkeep.backlog.merge import Conflict
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.resolve import resolved
-from taskkeep.errors import BacklogUnreadable, GitUnavailable, HandEdit, NotFound, RepositoryBusy
+from taskkeep.errors import BacklogUnreadable, HandEdit, NotFound
 from taskkeep.store import backups, log
-from taskkeep.store.commit import failure, lock_mark
-from taskkeep.store.driver import common_past
 from taskkeep.store.files import replace
+from taskkeep.store.git.commit import failure, lock_mark
+from taskkeep.store.git.staging import stage
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+from taskkeep.store.merging.open_merge import EVENT, LEFT_BY_GIT, OpenMerge, open_merge, with_authors
 from taskkeep.store.placement import Placement
-from taskkeep.store.revision import commit_of_or_none
 from taskkeep.store.save import Context, Outcome, Writer
-from taskkeep.store.staging import stage
 from taskkeep.store.surroundings import now_text
-from taskkeep.store.validate import refuse_double_ids
+from taskkeep.store.validate import tasks_by_id
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
-
-EVENT = "conflict_resolved"
-_LEFT_BY_GIT = ("conflict_marker", "duplicate_key", "duplicate_id", "unreadable")
-_THEIRS = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
-
-
-class ChangedBy(NamedTuple):
-    """Who last changed the field on one side, on which branch and when; None where nothing tells."""
-
-    branch: str | None
-    actor: str | None
-    time: str | None
-
-
-class OpenConflict(NamedTuple):
-    """A conflict that nobody has settled yet."""
-
-    conflict: Conflict
-    ours: ChangedBy
-    theirs: ChangedBy
-
-
-class OpenMerge(NamedTuple):
-    """What the index holds of a merge: the merged backlog, and which of its conflicts are still open."""
-
-    merged: Merged
-    stages: list[str]
-    open: list[Conflict]
-
-
-def open_merge(root: Root, repository: Repository) -> OpenMerge | None:
-    """Return the merge that the index holds unmerged, None where there is none.
-
-    Raises BacklogUnreadable, InvalidField, RepositoryBusy where one side has no such file.
-    """
-    found = _stages(repository)
-    if not found:
-        return None
-    theirs = _theirs_head(repository, "MERGE_HEAD")
-    try:
-        base, spoilt = _version(repository, found, 1), False
-    except BacklogUnreadable:
-        if not theirs:
-            raise
-        base, spoilt = Backlog({}), True  # of branches that met twice git merges the bases by lines
-    if theirs:
-        base = common_past(root.path, repository.prefix + BACKLOG, "HEAD", theirs, always=spoilt) or base
-    versions = [base, _version(repository, found, 2), _version(repository, found, 3)]
-    merged = merge_versions(*versions)
-    stages = [f"{name}:{number}:{blob}" for (name, number), blob in sorted(found.items())]
-    settled: set[tuple[str, str | None]] = set()
-    for event in log.read_all(root):
-        if event["event_type"] == EVENT and event["details"].get("stages") == stages:
-            settled |= {(event["uid"], field) for field in event["details"]["resolved"]}
-    left = [one for one in merged.conflicts if (one.uid, one.field) not in settled]
-    return OpenMerge(merged, stages, left)
-
-
-def _stages(repository: Repository) -> dict[tuple[str, int], str]:
-    """The blobs of our unmerged files, by name and stage."""
-    answer = repository.run("ls-files", "-u", "-z", "--", BACKLOG, ARCHIVE)
-    if answer.status:
-        raise GitUnavailable(f"git cannot read its index: {answer.trouble}", hint="Run 'git status'.")
-    found = {}
-    for row in answer.out.decode("utf-8", "surrogateescape").split("\0"):
-        if row:
-            head, _, path = row.partition("\t")
-            _, blob, number = head.split(" ")
-            found[os.path.basename(path), int(number)] = blob
-    return found
-
-
-def _version(repository: Repository, stages: Mapping[tuple[str, int], str], number: int) -> Backlog:
-    sides = {1: None, 2: "HEAD", 3: _theirs_head(repository)}
-    parts: dict[str, dict[str, Task]] = {}
-    for name in (BACKLOG, ARCHIVE):
-        if any(one == name for one, _ in stages):
-            question = stages.get((name, number))
-        else:
-            question = f"{sides[number]}:{repository.prefix}{name}" if sides[number] else None
-        if question is None and name == BACKLOG and number != 1:
-            raise RepositoryBusy(
-                f"{'their' if number == 3 else 'our'} side has no {BACKLOG}", hint="Settle this with git itself."
-            )
-        blob = repository.reads([question])[0] if question else None
-        tasks = text.parse(blob[2], name) if blob is not None else []
-        refuse_double_ids(tasks, name)
-        parts[name] = {task["id"]: task for task in tasks}
-    return Backlog(parts[BACKLOG], parts[ARCHIVE])
-
-
-def _theirs_head(repository: Repository, *names: str) -> str | None:
-    """The commit that is being merged, squashed, picked or rebased, or of *names* alone; None for a stash."""
-    with_squash = _first_line(os.path.join(repository.git_dir, "SQUASH_MSG"), skip="commit ")
-    if with_squash is not None:
-        return with_squash
-    for name in names or _THEIRS:
-        if os.path.lexists(os.path.join(repository.git_dir, name)):
-            return commit_of_or_none(repository, name)
-    return None
-
-
-# -- who changed what ----------------------------------------------------------------------------
-
-
-def open_conflicts(root: Root, repository: Repository) -> list[OpenConflict]:
-    """Return the conflicts that are still open, with who made both sides. Raises as open_merge does."""
-    state = open_merge(root, repository)
-    if state is None or not state.open:
-        return []
-    return _with_authors(root, repository, state.open)
-
-
-def _with_authors(root: Root, repository: Repository, conflicts: Sequence[Conflict]) -> list[OpenConflict]:
-    ours = _files_of_head(repository)
-    sides: tuple[list[Event], list[Event]] = ([], [])
-    for name in log.list_files(root):
-        sides[name not in ours].extend(event for event in log.read_file(root, name) if event["event_type"] != EVENT)
-    names = _branches(repository)
-    found = []
-    for conflict in conflicts:
-        who = [_last_change(events, conflict, branch) for events, branch in zip(sides, names, strict=True)]
-        found.append(OpenConflict(conflict, *who))
-    return found
-
-
-def _files_of_head(repository: Repository) -> set[str]:
-    start = f"{repository.prefix}{AUDIT}/"
-    answer = repository.run("ls-tree", "-r", "-z", "--name-only", "--full-name", "HEAD", "--", AUDIT)
-    return {name.removeprefix(start) for name in answer.out.decode("utf-8", "surrogateescape").split("\0")}
-
-
-def _last_change(events: Sequence[Event], conflict: Conflict, branch: str | None) -> ChangedBy:
-    field = (conflict.field or "").partition(".")[0]
-    last: Event | None = None
-    for event in events:
-        changes = event["details"].get("changes")
-        touches = event["uid"] == conflict.uid and (not field or changes is None or field in changes)
-        if touches and (last is None or event["timestamp"] > last["timestamp"]):
-            last = event
-    return ChangedBy(branch, last["actor"] if last else None, last["timestamp"] if last else None)
-
-
-def _branches(repository: Repository) -> tuple[str | None, str | None]:
-    """What both sides are called. While rebasing ours is what is rebased onto."""
-    folder = repository.git_dir
-    for name in ("rebase-merge", "rebase-apply"):
-        rebased = _first_line(os.path.join(folder, name, "head-name"))
-        if rebased is not None:
-            onto = _first_line(os.path.join(folder, name, "onto"))
-            return _name_of(repository, onto or "HEAD"), rebased.removeprefix("refs/heads/")
-    ours = repository.run("symbolic-ref", "-q", "--short", "HEAD").text or "HEAD"
-    told = re.match(r"Merge (?:remote-tracking )?(?:branch|commit) '([^']+)'", _first_line(f"{folder}/MERGE_MSG") or "")
-    theirs = _theirs_head(repository)
-    if told:
-        return ours, told[1]
-    return ours, _name_of(repository, theirs) if theirs else "stash"
-
-
-def _name_of(repository: Repository, commit: str) -> str:
-    answer = repository.run("name-rev", "--name-only", "--no-undefined", "--refs=refs/heads/*",
-                            "--refs=refs/remotes/*", commit)  # fmt: skip
-    return answer.text if answer.status == 0 and answer.text else commit[:10]
-
-
-def _first_line(path: str, skip: str = "") -> str | None:
-    """The first line of a file of git's that begins with *skip*, without that; None where there is none."""
-    try:
-        with open(path, encoding="utf-8", errors="surrogateescape") as file:
-            return next((row[len(skip) :].rstrip("\n") for row in file if row.startswith(skip)), None)
-    except OSError:
-        return None
-
 
 # -- the writer --------------------------------------------------------------------------------------
 
@@ -290,7 +115,7 @@ class Resolver(Writer):
         except HandEdit:
             backlog, is_new = self._as_it_lies(), False
         except BacklogUnreadable as error:
-            if error.code not in _LEFT_BY_GIT:
+            if error.code not in LEFT_BY_GIT:
                 raise
             backlog, is_new = state.merged.backlog, True
         self.choices, wrong = choices_of(Replay(log.read_all(self.root)), backlog, state.merged.conflicts)
@@ -305,9 +130,7 @@ class Resolver(Writer):
     def _as_it_lies(self) -> Backlog:
         parts = []
         for name, data in ((BACKLOG, self.bytes), (ARCHIVE, self.archive_bytes)):
-            tasks = text.parse(data, name) if data is not None else []
-            refuse_double_ids(tasks, name)
-            parts.append({task["id"]: task for task in tasks})
+            parts.append(tasks_by_id(data, name) if data is not None else {})
         return Backlog(*parts)
 
     def _archive_stays(self, before: Backlog, after: Backlog) -> bool:
@@ -356,7 +179,7 @@ class Resolver(Writer):
         answer = self.repository.run("ls-files", "-z", "--", AUDIT)
         if answer.status:
             raise failure(answer, "git cannot read its index")
-        known = set(answer.out.decode("utf-8", "surrogateescape").split("\0"))
+        known = set(answer.rows)
         paths = [path for name in log.list_files(self.root) if (path := f"{AUDIT}/{name}") not in known]
         if self.settles_all:
             paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
@@ -413,5 +236,5 @@ def newest(root: Root, repository: Repository, conflicts: Sequence[Conflict]) ->
     """Return each conflict with the side that was changed last."""
     return [
         (found.conflict, "theirs" if (found.theirs.time or "") > (found.ours.time or "") else "ours", None)
-        for found in _with_authors(root, repository, conflicts)
+        for found in with_authors(root, repository, conflicts)
     ]

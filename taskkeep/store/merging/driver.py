@@ -1,11 +1,9 @@
-"""Git's merge driver for the two files: what it is set up as, and what it does with three versions of one."""
+"""Git's merge driver for the two files: three versions of one become one."""
 
 from __future__ import annotations
 
 import json
 import os
-import shlex
-import sys
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog import text
@@ -15,7 +13,7 @@ from taskkeep.backlog.replay import Replay, causal_order
 from taskkeep.backlog.rules import LINK_FIELDS, links
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.files import read, remove, write_new
-from taskkeep.store.git import Repository, run
+from taskkeep.store.git.repository import run
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 
 if TYPE_CHECKING:
@@ -23,105 +21,6 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.layout import Root
-
-SECTION = "merge.taskkeep"
-NAME = f"{SECTION}.name"
-DRIVER = f"{SECTION}.driver"
-MARKED = 76  # what the program exits with on conflicts: 1 is also what Python exits with where taskkeep is gone
-UNINSTALLED = "uninstalled"
-ATTRIBUTE = "merge=taskkeep"
-HINT = "'taskkeep doctor --fix' sets it up; without it git merges by lines, and conflicts more often."
-
-
-# -- setting up, taking out ------------------------------------------------------------------
-
-
-def line() -> str:
-    """The shell line that git runs: this program, isolated; git's own merge by lines where it is gone or fails."""
-    program = f"{shlex.quote(sys.executable)} -I -m taskkeep" if sys.executable else "taskkeep"
-    return (
-        f"{program} merge-driver --conflict-exit {MARKED} %O %A %B %P; s=$?; test $s = 0 && exit 0; "
-        f"test $s = {MARKED} && exit 1; exec git merge-file -L ours -L base -L theirs %A %O %B"
-    )
-
-
-def is_set_up(repository: Repository) -> bool:
-    """Does git know a driver of this name, ours or not?"""
-    return DRIVER in repository.config
-
-
-def is_wanted(root: Root) -> bool:
-    """Do the attributes name the driver, and has nobody taken it out of this checkout?"""
-    if os.path.lexists(os.path.join(root.local, UNINSTALLED)):
-        return False
-    try:
-        return ATTRIBUTE.encode() in read(root.in_root(".gitattributes"))[0]
-    except (FileNotFoundError, BacklogUnreadable):
-        return False
-
-
-def set_up(root: Root, repository: Repository) -> bool:
-    """Write the section into the repository's configuration; False where that cannot be written."""
-    from taskkeep.store.git_config import configure
-
-    values = {NAME: "taskkeep: merges tasks by identity and field", DRIVER: line()}
-    if not configure(root, repository, *values.items()):
-        return False
-    repository.config.update(values)
-    return True
-
-
-def take_out(root: Root, repository: Repository) -> bool:
-    """Take the section out again, and remember in this checkout not to write it anew.
-
-    Raises OSError, BacklogLocked.
-    """
-    from taskkeep.store.git_config import configure
-    from taskkeep.store.lock import writer_lock
-
-    os.makedirs(root.local, exist_ok=True)
-    note = os.path.join(root.local, UNINSTALLED)
-    if not os.path.lexists(note):
-        write_new(note, [])
-    with writer_lock(root.lock, wait=10):
-        return configure(root, repository, ["--remove-section", SECTION])
-
-
-def welcome(root: Root, repository: Repository) -> str | None:
-    """Set the driver up where the attributes name it and git does not know it; what to say of that."""
-    if is_set_up(repository) or not is_wanted(root) or not set_up(root, repository):
-        return None
-    return (
-        f"note: set up git's merge driver in the section '{SECTION}' of .git/config; 'taskkeep uninstall' takes it out"
-    )
-
-
-def trouble(repository: Repository) -> str | None:
-    """What is wrong with the driver as it is set up here, None where it would run."""
-    value = repository.config.get(DRIVER)
-    if value is None:
-        return "git's merge driver is not set up"
-    try:
-        words = shlex.split(value.partition(";")[0])
-    except ValueError:
-        words = []
-    if "merge-driver" not in words:
-        return f"{DRIVER} is not taskkeep's"
-    if os.path.isabs(words[0]) and not os.access(words[0], os.X_OK):
-        return f"git's merge driver names {words[0]}, which is not there"
-    return None
-
-
-def mend(root: Root, repository: Repository) -> bool:
-    """Set the driver up anew where it would not run, but never over one that is not taskkeep's. Raises OSError."""
-    if trouble(repository) is None or "merge-driver" not in repository.config.get(DRIVER, "merge-driver"):
-        return False
-    remove(os.path.join(root.local, UNINSTALLED))
-    return set_up(root, repository)
-
-
-# -- merging three versions of one file ---------------------------------------------------------
 
 
 def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
@@ -280,9 +179,7 @@ def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool 
     names = []
     for commit in (ours, theirs, base):
         args = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", audit)
-        names.append(
-            set(run(folder, *args).out.decode("utf-8", "surrogateescape").split("\0")[:-1]) if commit else set()
-        )
+        names.append(set(run(folder, *args).rows) if commit else set())
     packed = any("/pack-" in name for name in (names[0] | names[1]) - names[2])
     if names[0] & names[1] <= names[2] and not packed and not always:
         return None

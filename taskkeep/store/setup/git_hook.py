@@ -7,13 +7,13 @@ import shlex
 from typing import TYPE_CHECKING
 
 from taskkeep.errors import ForeignFile, Outside
-from taskkeep.store.edits import FileEdit, decoded, encoded, found
-from taskkeep.store.git import repository_of
+from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import ARCHIVE, BACKLOG
-from taskkeep.store.marked import Block, with_block, without_block
+from taskkeep.store.setup.edits import FileEdit, decoded, encoded, found
+from taskkeep.store.setup.marked import Block, with_block, without_block
 
 if TYPE_CHECKING:
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 HOOK = "pre-commit"
@@ -52,8 +52,7 @@ def is_off(edit: FileEdit) -> bool:
 def hooks_folder(repository: Repository) -> str:
     """Where git looks for hooks in this working tree."""
     # The last answer is that of the wrapper, which turns hooks off for its own calls of git.
-    told = repository.run("config", "--null", "--type=path", "--get-all", "core.hooksPath")
-    values = told.out.decode("utf-8", "surrogateescape").split("\0")[:-2]
+    values = repository.run("config", "--null", "--type=path", "--get-all", "core.hooksPath").rows[:-1]
     if values and values[-1]:
         return os.path.join(repository.top, values[-1])
     return os.path.join(repository.common, "hooks")

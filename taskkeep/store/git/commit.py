@@ -8,14 +8,14 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
-from taskkeep.store.files import FileId, read, remove, replace, sync_file, sync_folder, write_all, write_new
-from taskkeep.store.hooks import Hooks, hooks_of
-from taskkeep.store.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
+from taskkeep.store.files import FileId, append, read, remove, replace, sync_file, sync_folder, write_new
+from taskkeep.store.git.hooks import Hooks, hooks_of
+from taskkeep.store.git.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 # What is under way in a repository, by the file that git keeps meanwhile.
@@ -167,13 +167,10 @@ class Commit:
             self._staged_blobs[path] = None if pieces is None else self._store.write("blob", pieces)
         if not self._build():
             return False
-        write_new(self._token_file_fresh(), [self._mark], mode=0o600)
+        remove(self._token_file)
+        write_new(self._token_file, [self._mark], mode=0o600)
         self._copy_index()
         return True
-
-    def _token_file_fresh(self) -> str:
-        remove(self._token_file)
-        return self._token_file
 
     def _build(self) -> bool:
         """Write trees and commit on today's HEAD."""
@@ -401,11 +398,7 @@ class Commit:
             paths.append(os.path.join(repository.common, "logs", self.head.ref))
         for path in paths:
             os.makedirs(os.path.dirname(path), exist_ok=True)
-            fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-            try:
-                write_all(fd, row.encode("utf-8", "surrogateescape"))
-            finally:
-                os.close(fd)
+            append(path, row.encode("utf-8", "surrogateescape"), mode=0o644)
 
     def _current_index(self) -> FileId | None:
         try:

@@ -1,247 +1,45 @@
-"""Any moment of a backlog's past, from the witness that has it: the log, git, a snapshot."""
+"""The point in time that a WHEN names: a time, an event, a git revision, a snapshot."""
 
 from __future__ import annotations
 
 import os
 import time
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import line
-from taskkeep.backlog.history import CHUNK, Outline
-from taskkeep.backlog.replay import heads
+from taskkeep.backlog.history import Outline
 from taskkeep.backlog.task import shortened
 from taskkeep.backlog.times import SECOND, to_text
 from taskkeep.backlog.when import Local, moment_of
 from taskkeep.errors import (
     AmbiguousPoint,
     BacklogUnreadable,
+    BackupDamaged,
     BadPoint,
     BeforeFirst,
     GitUnavailable,
     InvalidField,
-    LogDamaged,
     TaskkeepError,
-    TaskNotThen,
     UnknownPoint,
 )
-from taskkeep.store import log
+from taskkeep.store import backups, log
 from taskkeep.store.files import read
+from taskkeep.store.git.revision import full_hash
 from taskkeep.store.layout import ARCHIVE, BACKLOG
-from taskkeep.store.mending import whole_log
-from taskkeep.store.progress import steps
+from taskkeep.store.past.history import History, Moment, Point, tasks_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable
 
-    from taskkeep.backlog.events import Event
-    from taskkeep.backlog.task import Task
     from taskkeep.backlog.when import Clock
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 LEAST = 4  # characters of an event's id, as of a commit's hash
 MOST = 250
 _HEX = frozenset("0123456789abcdef")
-
-
-class Point(NamedTuple):
-    """What a WHEN was taken for: *kind* is time, event, revision or backup, *time* that of the state."""
-
-    kind: str
-    name: str
-    time: str | None
-    event: str | None = None
-    commit: str | None = None
-
-    def as_json(self) -> dict[str, Any]:
-        return self._asdict()
-
-
-class Moment:
-    """A point in time, the backlog as it was then, and what is to be said of where that comes from."""
-
-    def __init__(
-        self,
-        point: Point,
-        whole: Callable[[], Backlog],
-        named: Callable[[str], Backlog] | None = None,
-        notes: Sequence[str] = (),
-    ) -> None:
-        self.point, self.notes = point, list(notes)
-        self._whole, self._named = whole, named
-        self._backlog: Backlog | None = None
-
-    def backlog(self) -> Backlog:
-        """The whole state, archive included. Raises BacklogUnreadable, LogDamaged."""
-        if self._backlog is None:
-            self._backlog = self._whole()
-        return self._backlog
-
-    def find(self, name: str) -> Task:
-        """One task as it was then, by an id or alias of then. Raises TaskNotThen, AmbiguousId."""
-        return self.place(name)[0]
-
-    def place(self, name: str) -> tuple[Task, bool]:
-        """One task as it was then, and whether it lay in the archive. Raises TaskNotThen, AmbiguousId."""
-        from taskkeep.errors import TaskNotFound
-
-        task_id = name.strip().upper()
-        if self._named is not None and self._backlog is None and task_id.isascii() and task_id.isalnum():
-            some = self._named(task_id)
-            if task_id in some:
-                return some.tasks.get(task_id) or some.archived[task_id], task_id not in some.tasks
-        try:
-            task = self.backlog().find(name)
-        except TaskNotFound as error:
-            raise TaskNotThen(
-                f"there was no task {shortened(name.strip())} at that time",
-                hint=error.hint if "Did you mean" in error.hint else "See 'taskkeep log' for when it was there.",
-                task_id=shortened(name.strip()),
-                at=self.point.as_json(),
-            ) from None
-        return task, task["id"] not in self.backlog().tasks
-
-
-class History:
-    """The log as this checkout has it, in causal order; *heads* its own first."""
-
-    def __init__(self, root: Root, base: Backlog | None = None) -> None:
-        """*base*: the state that the log ends with, where it is known. Raises LogDamaged, OSError."""
-        self.root = root
-        self.notes: list[str] = []
-        self._base = base
-        self._state = state = log.vouched(root)
-        if state is not None:
-            count = state.count if state.straight else None
-            self.outline = Outline(read(root.joined)[0], _walk, straight=count)
-            self.heads = state.heads
-            return
-        events, parts = whole_log(root)
-        self.notes += [f"{part.problem}: read from {part.witness} instead" for part in parts]
-        self._take(events)
-
-    def _take(self, events: list[Event]) -> None:
-        self.outline = Outline(b"".join(line(event) for event in events), _walk)
-        by_hash = {event["hash"]: event for event in events}
-        found = heads(events)
-        own = log.own_head(self.root, [by_hash[name] for name in found])
-        self.heads = sorted(found, key=lambda name: (name != own, by_hash[name]["timestamp"], name))
-
-    # -- moments -------------------------------------------------------------------------
-
-    def number(self, head: str) -> int:
-        found = self.outline.number(head)
-        assert found is not None
-        return found
-
-    def moment(self, number: int, kind: str, name: str) -> Moment:
-        """The state at an event; a batch's last event names its result."""
-        outline = self.outline
-        said = outline.said(number)
-        point = Point(kind, name, said.time, said.event_id)
-        if outline.past([number])[1]:
-            return Moment(point, lambda: self._checked(number), None, self.notes)
-        return Moment(
-            point, lambda: self.state(number), lambda task_id: outline.tasks_named(task_id, number), self.notes
-        )
-
-    def state(self, number: int) -> Backlog:
-        """The state at an event: what is saved now with the tasks that changed since as they were, where that
-        spares most of the log, else by replay of all. A law of the tests holds the one to the other."""
-        outline = self.outline
-        changed = outline.later(number, self.number(self.heads[0])) if len(self.heads) == 1 else None
-        if changed is not None and len(changed) * 3 < len(outline) and (now := self._saved_now()) is not None:
-            return outline.state_before(now, changed, number)
-        return outline.state(number)
-
-    def _saved_now(self) -> Backlog | None:
-        """The files as they lie, where they are what the log ends with, byte for byte."""
-        if self._base is None and self._state is not None and self._state.after is not None:
-            try:
-                live = read(self.root.backlog, limit=text.MAX_BYTES)[0]
-                old = read(self.root.archive, limit=text.MAX_BYTES)[0] if self._state.archive is not None else None
-            except (FileNotFoundError, TaskkeepError):
-                return None  # the log alone answers
-            if sha256(live).hexdigest() != self._state.after:
-                return None
-            if old is not None and sha256(old).hexdigest() != self._state.archive:
-                return None
-            archived = text.parse_trusted(old) if old is not None else []
-            self._base = Backlog.of(text.parse_trusted(live), archived)
-        return self._base
-
-    def _checked(self, number: int) -> Backlog:
-        """The state at an event whose past has gaps, which must give the bytes that the event names."""
-        outline, event = self.outline, self.outline.event(number)
-        backlog = outline.state(number)
-        last = number + 1 == len(outline) or outline.event(number + 1)["txn"] != event["txn"]
-        if last and sha256(text.dump(backlog.tasks.values())).hexdigest() != event["after"]:
-            raise LogDamaged(
-                f"the log lacks what came before event {event['event_id']}",
-                hint="'taskkeep verify' says what is missing; bring it back from git, or name a commit or a backup.",
-            )
-        return backlog
-
-    def last(self) -> Moment:
-        """The state that the log ends with: what was saved last, branches that met folded together."""
-        numbers = [self.number(head) for head in self.heads]
-        if not numbers:
-            raise LogDamaged("the log is empty or gone", hint="Bring it back from git.")
-        said = self.outline.said(numbers[0])
-        if len(numbers) == 1:
-            return self.moment(numbers[0], "event", said.event_id)
-        point = Point("event", said.event_id, said.time)
-        return Moment(point, lambda: self.outline.state(*numbers), None, self.notes)
-
-    def at_time(self, moment: str, name: str) -> Moment:
-        """The state at a time, on the line of first predecessors from this checkout's own head."""
-        number = self.outline.at_time(self.heads[0], moment) if self.heads else None
-        if number is None:
-            raise BeforeFirst(
-                f"{moment} is before the first change",
-                hint=f"The first was at {self._first()}." if self.heads else "There is no change yet.",
-                time=moment,
-            )
-        point = Point("time", name, moment, self.outline.said(number).event_id)
-        return Moment(point, *self._states(number), self.notes)
-
-    def _states(self, number: int) -> tuple[Callable[[], Backlog], Callable[[str], Backlog] | None]:
-        moment = self.moment(number, "", "")
-        return moment._whole, moment._named
-
-    def _first(self) -> str:
-        return self.outline.times[list(self.outline.line(self.heads[0]))[-1]]
-
-    def events_like(self, prefix: str) -> list[int]:
-        return [number for number, name in enumerate(self.outline.ids) if name.startswith(prefix)]
-
-
-def _walk(things: Sequence[Any]) -> Iterable[Any]:
-    return steps(things, "thousand events")
-
-
-def log_bytes(root: Root) -> tuple[bytes, list[str]]:
-    """The lines of the log, oldest first, and what is to be said of where they come from. Raises LogDamaged."""
-    if log.vouched(root) is not None:
-        return read(root.joined)[0], []
-    history = History(root)
-    return b"".join(row + b"\n" for row in history.outline.rows), history.notes
-
-
-def decoded(rows: Sequence[bytes]) -> list[Event]:
-    """Events of many lines, by the thousand, which takes half the time of one by one."""
-    import json
-
-    found: list[Event] = []
-    for start in _walk(range(0, len(rows), CHUNK)):
-        found += json.loads(b"[%s]" % b",".join(rows[start : start + CHUNK]))
-    return found
-
-
-# -- what a WHEN names -------------------------------------------------------------------
 
 
 def refuse_no_name(when: str) -> None:
@@ -291,10 +89,9 @@ class _Asked:
         said = self._time()
         if said is not None:
             return self._at(said)
-        from taskkeep.store import backups
 
         if (name := backups.file_of(self.root, when)) is not None:
-            return backups.moment(self.root, name, lambda: self.history)
+            return snapshot_moment(self.root, name, lambda: self.history)
         events = self._events()
         commit = None if "-" in when and events else self._commit()
         if len(events) > 1 or (events and commit is not None):
@@ -384,7 +181,7 @@ class _Asked:
     # -- git -----------------------------------------------------------------------------
 
     def _repository(self) -> Repository | None:
-        from taskkeep.store.git import repository_of
+        from taskkeep.store.git.repository import repository_of
 
         return repository_of(self.root.path)
 
@@ -393,7 +190,7 @@ class _Asked:
             repository = self._repository()
             if repository is None:
                 return None
-            full = revision(repository, self.when)
+            full = full_hash(repository, self.when)
         except GitUnavailable:
             if _HEX.issuperset(self.when.lower().replace("-", "")) and self._events():
                 return None  # the log alone answers
@@ -402,8 +199,6 @@ class _Asked:
 
     def _nearest(self) -> list[str]:
         from difflib import get_close_matches
-
-        from taskkeep.store import backups
 
         names = [name.partition(".")[0] for name in backups.names(self.root)]
         repository = self._repository()
@@ -457,31 +252,6 @@ def is_ref(root: Root, name: str) -> bool:
     return any(packed.find(b" refs/%s/%s\n" % (kind, name.encode())) >= 0 for kind in (b"heads", b"tags"))
 
 
-def revision(repository: Repository, name: str) -> str | None:
-    """Return the full hash of what *name* means to git, None where it means nothing.
-
-    Raises AmbiguousPoint, BadPoint.
-    """
-    if len(name) >= LEAST and _HEX.issuperset(name.lower()):
-        name = name.lower()
-    answer = repository.run("rev-parse", "--verify", "--end-of-options", name)
-    if answer.status:
-        if b"is ambiguous" in answer.err:
-            found = [
-                row.split()[1]
-                for row in answer.err.decode("utf-8", "replace").split("\n")
-                if row.startswith("hint:   ")
-            ]
-            raise AmbiguousPoint(
-                f"{shortened(name)} is the beginning of several hashes", hint="Write more of it.", nearest=found
-            )
-        return None
-    full = answer.text
-    if len(full) not in (40, 64) or not _HEX.issuperset(full):
-        raise BadPoint(f"{shortened(name)} is no single commit", hint=_HINT)
-    return full
-
-
 def commit_moment(root: Root, repository: Repository, full: str, name: str) -> Moment:
     """The state in a commit, read by one process. Raises UnknownPoint, BadPoint, BeforeFirst, GitUnavailable."""
     peeled = f"{full}^{{commit}}"
@@ -509,14 +279,54 @@ def commit_moment(root: Root, repository: Repository, full: str, name: str) -> M
     return Moment(Point("revision", name, said, None, commit[0]), state)
 
 
-def tasks_of(data: bytes, name: str) -> dict[str, Task]:
-    """The tasks in old bytes, by id. Raises BacklogUnreadable, InvalidField."""
-    from taskkeep.store.validate import check_tasks, refuse_double_ids
+# -- snapshots ---------------------------------------------------------------------------
 
-    tasks = text.parse(data, name)
+
+def snapshot_moment(root: Root, name: str, history: Callable[[], History]) -> Moment:
+    """The state that a snapshot holds, from git or the log where it is damaged and they have the same.
+
+    The log adds the archive of then, and tells whether the snapshot still is whole. Raises BackupDamaged.
+    """
+    from taskkeep.store.past.mending import same_state
+
+    said, notes = backups.time_of(name), []
+    outline: Outline | None = None
     try:
-        check_tasks(tasks, unknown_fields=True)
-    except InvalidField as error:
-        raise BacklogUnreadable("schema", f"{name}: {error.message}", hint=error.hint) from None
-    refuse_double_ids(tasks, name)
-    return {task["id"]: task for task in sorted(tasks, key=lambda task: str(task["id"]))}
+        outline = history().outline
+    except (OSError, TaskkeepError) as error:
+        notes.append(f"the log cannot be read ({error}): the backup alone answers")
+    promised = backups.Ledger(root, outline).promised(name)
+    data = b""
+    if (wrong := backups.trouble(root, name, promised)) is None:
+        data = backups.content(root, name)
+    elif (same := same_state(root, outline, promised)) is not None:
+        data, witness = same
+        notes.append(f"the backup {name} is damaged ({wrong}): took the same state from {witness}")
+    else:
+        raise BackupDamaged(
+            f"the backup {name} is damaged: {wrong}",
+            hint="See 'taskkeep backups list' for another, or name a time or a git revision.",
+            backup=name,
+            time=said,
+        )
+    number = backups.leading_to(outline, sha256(data).hexdigest())
+    if number is None:
+        notes.append("the log does not know this state: the archive is that of today")
+
+    def state() -> Backlog:
+        try:
+            live = tasks_of(data, name)
+        except BacklogUnreadable as error:
+            raise BackupDamaged(f"the backup {name} is damaged: {error.message}", backup=name) from None
+        archived = _archive_now(root) if outline is None or number is None else outline.state(number).archived
+        return Backlog(live, {task_id: task for task_id, task in archived.items() if task_id not in live})
+
+    event = None if number is None or outline is None else outline.ids[number]
+    return Moment(Point("backup", name, said, event), state, None, notes)
+
+
+def _archive_now(root: Root) -> dict[str, Any]:
+    try:
+        return tasks_of(read(root.archive)[0], ARCHIVE)
+    except FileNotFoundError:
+        return {}

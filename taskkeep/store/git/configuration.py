@@ -7,13 +7,13 @@ import stat
 from typing import TYPE_CHECKING
 
 from taskkeep.errors import GitLocked
-from taskkeep.store.commit import lock_mark, locked, make_token
 from taskkeep.store.files import make_folder, read, remove, sync_file, sync_folder, write_new
+from taskkeep.store.git.commit import lock_mark, locked, make_token
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from taskkeep.store.git import Repository
+    from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
 

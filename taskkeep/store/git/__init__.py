@@ -1,0 +1,1 @@
+"""Git as the store uses it: one wrapper for every call, objects and commits by plumbing."""

@@ -1,0 +1,1 @@
+"""Branches that meet: the merge of their files, and its conflicts settled."""

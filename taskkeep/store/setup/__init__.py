@@ -1,0 +1,1 @@
+"""What taskkeep puts into files of the user's, and takes out again."""
