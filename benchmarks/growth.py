@@ -29,7 +29,7 @@ def table(text: str) -> dict[str, tuple[Points, Points]]:
     found: dict[str, tuple[Points, Points]] = {}
     for line in text.splitlines():
         cells = [cell.strip().replace(",", "") for cell in line.strip("| ").split("|")]
-        if len(cells) != 6 or not (cells[1].isdigit() and cells[2].isdigit()):
+        if len(cells) != 8 or not (cells[1].isdigit() and cells[2].isdigit()):
             continue
         raw = line.strip("| ").split("|")[0].strip()
         name = raw.partition(", ")[0] if not raw.startswith("add,") else raw
