@@ -210,6 +210,19 @@ def test_a_lock_that_a_killed_save_left_is_removed_by_the_next_writer(kit: Any, 
     kit.assert_sound()
 
 
+def test_a_set_up_of_the_driver_that_was_killed_is_made_by_the_next_writer(kit: Any, run_and_die: Die) -> None:
+    """And the lock of git's configuration that it left is removed."""
+    kit.git("config", "--remove-section", "merge.taskkeep")
+    assert run_and_die(kit, "config.lock", ADD)
+    assert "taskkeep" not in kit.git("config", "--local", "--list")
+
+    saved = kit.project.add("after")
+
+    assert any("config.lock" in warning for warning in saved.warnings)
+    assert "merge.taskkeep.driver" in kit.git("config", "--local", "--list")
+    kit.assert_sound()
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"some other git's half of an index", b"taskkeep taskkeep-0000\n/elsewhere\n"]
 )

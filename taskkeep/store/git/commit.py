@@ -26,7 +26,10 @@ _UNDER_WAY = {
 RETRIES = 3
 LINKS = 6  # how many steps git goes from HEAD to a commit
 # What a commit lays beside the repository's files, by ending.
-LEFT_BESIDE = ("index", "index.lock", "old-index", "token", "ref", "hook-index", "hook-index.lock", "message")
+LEFT_BESIDE = (
+    "index", "index.lock", "old-index", "token", "ref", "hook-index", "hook-index.lock", "message", "config",
+    "config.lock",
+)  # fmt: skip
 
 
 class HeadMovedError(Exception):
@@ -486,7 +489,8 @@ def clear_leftovers(repository: Repository, root: Root, token: str) -> list[str]
     head_ref = None
     with contextlib.suppress(OSError, TaskkeepError):
         head_ref = read_head(repository).ref
-    locks = [os.path.join(repository.git_dir, "index.lock"), os.path.join(repository.git_dir, "HEAD.lock")]
+    locks = [os.path.join(repository.git_dir, name) for name in ("index.lock", "HEAD.lock")]
+    locks.append(os.path.join(repository.common, "config.lock"))
     if head_ref:
         locks.append(os.path.join(repository.common, f"{head_ref}.lock"))
     for lock in locks:
