@@ -150,7 +150,10 @@ def test_who_and_why_of_an_interrupted_change_are_not_lost(
     assert saved.changed
     assert any(outcome.split("_")[0] in warning or "took back" in warning for warning in saved.warnings)
     [event] = kit.project.log(types=["recovered"]).events
-    assert event["why"] == "to see"
+    assert (event["why"], event["source"]) == ("to see", "recovery")
+    if os.name != "nt":
+        modes = {path.stat().st_mode & 0o777 for path in (kit.local / "backups").iterdir()}
+        assert modes == {0o600}, "the snapshot too is for its owner alone"
     assert event["details"]["outcome"] == outcome
     assert event["details"]["events"][0]["actor"] == "ada"
     kit.assert_sound()
