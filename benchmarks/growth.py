@@ -15,7 +15,7 @@ COMMANDS = (
     "verify", "verify --base", "merge-driver", "restore --at TIME",
 )  # fmt: skip
 COLUMNS = 4
-WIDTH, HEIGHT = 210, 170  # of a panel
+WIDTH, HEIGHT, GAP = 222, 170, 44  # of a panel, and to the next
 LEFT, TOP = 48, 46
 SIZES = (100, 1_000, 10_000, 100_000)
 TIMES = (10, 100, 1_000, 10_000, 100_000)  # ms
@@ -29,7 +29,7 @@ def table(text: str) -> dict[str, tuple[Points, Points]]:
     found: dict[str, tuple[Points, Points]] = {}
     for line in text.splitlines():
         cells = [cell.strip().replace(",", "") for cell in line.strip("| ").split("|")]
-        if len(cells) != 6 or not (cells[1].isdigit() and cells[2].isdigit()):
+        if len(cells) != 8 or not (cells[1].isdigit() and cells[2].isdigit()):
             continue
         raw = line.strip("| ").split("|")[0].strip()
         name = raw.partition(", ")[0] if not raw.startswith("add,") else raw
@@ -41,7 +41,7 @@ def table(text: str) -> dict[str, tuple[Points, Points]]:
 
 
 def _x(tasks: float) -> float:
-    return (math.log10(tasks) - 2) / 3 * (WIDTH - 30)
+    return (math.log10(tasks) - 2) / 3 * (WIDTH - GAP)
 
 
 def _y(milliseconds: float) -> float:
@@ -69,7 +69,7 @@ def panel(name: str, own: Points, floor: Points, place: int) -> str:
     parts.append(_text(0, -8, name, 'font-weight="bold"'))
     for time, said in zip(TIMES, NAMES, strict=True):
         y = _y(time)
-        parts.append(f'<line x1="0" x2="{WIDTH - 30}" y1="{y:.1f}" y2="{y:.1f}" stroke="{RULE}"/>')
+        parts.append(f'<line x1="0" x2="{WIDTH - GAP}" y1="{y:.1f}" y2="{y:.1f}" stroke="{RULE}"/>')
         if not column:
             parts.append(_text(-6, y + 4, said, 'text-anchor="end"'))
     for tasks in SIZES:

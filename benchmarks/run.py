@@ -2,7 +2,8 @@
 
 Every command is run beside its floor, in turns, so that both see the same machine. Reads have
 `python -c "import typer"` for a floor, writes that and floor.py, their times added, verify verify_floor.py, the
-merge of two branches merge_floor.py. Times are medians of wall-clock milliseconds, memory is the largest resident
+merge of two branches merge_floor.py. Times are medians of wall-clock milliseconds, and of those that
+processors worked, which other work on the machine moves less; memory is the largest resident
 size of the command and its children.
 """
 
@@ -37,13 +38,14 @@ READ_FLOOR = [sys.executable, "-c", "import typer"]
 
 
 class Cost(NamedTuple):
-    """One process: wall-clock seconds, and KiB of memory at the most."""
+    """One process: wall-clock seconds, those of processors with its children, KiB of memory at most."""
 
     seconds: float
+    worked: float
     memory: int
 
     def plus(self, other: Cost) -> Cost:
-        return Cost(self.seconds + other.seconds, max(self.memory, other.memory))
+        return Cost(self.seconds + other.seconds, self.worked + other.worked, max(self.memory, other.memory))
 
 
 class Row(NamedTuple):
@@ -84,7 +86,7 @@ class Bench:
                 out.seek(0)
                 sys.exit(f"{' '.join(args)}: exit status {process.returncode}\n{out.read().decode()}")
         scale = 1024 if sys.platform == "darwin" else 1
-        return Cost(seconds, usage.ru_maxrss // scale)
+        return Cost(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss // scale)
 
     def measure(
         self, label: str, size: str, own: list[str], floor: list[str], cwd: Path, ids: list[str] | None = None
@@ -292,13 +294,15 @@ def _an_id(backlog: Path) -> str:
     raise AssertionError("no task in the second half")
 
 
-def _median(costs: list[Cost]) -> tuple[float, float]:
-    return statistics.median(cost.seconds for cost in costs) * 1000, max(cost.memory for cost in costs) / 1024
-
-
 def _line(row: Row) -> str:
-    (own, memory), (floor, _) = _median(row.own), _median(row.floor)
-    return f"| {row.command} | {row.size} | {own:,.0f} | {floor:,.0f} | {own / floor:.2f} | {memory:,.0f} |"
+    own, floor, worked, work = (
+        statistics.median(getattr(cost, name) for cost in costs) * 1000
+        for name in ("seconds", "worked")
+        for costs in (row.own, row.floor)
+    )
+    memory = max(cost.memory for cost in row.own) / 1024
+    numbers = f"{own:,.0f} | {floor:,.0f} | {own / floor:.2f} | {worked:,.0f} | {worked / work:.2f} | {memory:,.0f}"
+    return f"| {row.command} | {row.size} | {numbers} |"
 
 
 def main() -> None:
@@ -324,8 +328,8 @@ def main() -> None:
     print(f"{os.cpu_count()} cores, {platform.system()}, {platform.python_implementation()}", end=" ")
     print(f"{platform.python_version()}, git {git}, {asked.runs} runs each", end="")
     print(f" ({LARGE_RUNS} at {LARGE:,} tasks).\n" if asked.large else ".\n")
-    print("| command | tasks | ms | floor, ms | ratio | peak memory, MiB |")
-    print("|---|--:|--:|--:|--:|--:|")
+    print("| command | tasks | ms | floor, ms | ratio | processor, ms | ratio | peak memory, MiB |")
+    print("|---|--:|--:|--:|--:|--:|--:|--:|")
     for row in bench.rows:
         print(_line(row))
 

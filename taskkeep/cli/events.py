@@ -39,7 +39,7 @@ def event_lines(event: Mapping[str, Any], screen: Screen | None, *, full: bool =
         lines = [f"{head} {screen.dim('by ' + shown(event['actor']) + way)}"]
         if event.get("why"):
             lines.append(f"  {screen.dim('why')} {shown(event['why'])}")
-        lines += [f"  {line}" for line in _details(event, screen, None if full else VALUE_MOST)]
+        lines += [f"  {line}" for line in _details(event, screen, None if full else _most(screen))]
     return "\n".join(lines) + "\n"
 
 
@@ -64,7 +64,7 @@ def merge_lines(event: Mapping[str, Any], heads: Mapping[str, Mapping[str, Any]]
 
 def difference_lines(found: Difference, screen: Screen | None, *, full: bool = False) -> str:
     """Tasks that came, went and changed, each with its fields; last those that only `updated_at` tells apart."""
-    most = None if full or screen is None else VALUE_MOST
+    most = None if full or screen is None else _most(screen)
     lines = [_task_line("+", task["id"], task["title"], screen) for task in found.added]
     lines += [_task_line("-", task["id"], task["title"], screen) for task in found.removed]
     touched = [one for one in found.changed if one.changes.keys() == {"updated_at"}]
@@ -81,7 +81,12 @@ def difference_lines(found: Difference, screen: Screen | None, *, full: bool = F
 
 def _touched_line(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - IDS_MOST} more" if len(ids) > IDS_MOST else ""
-    return f"the same but for updated_at: {', '.join(ids[:IDS_MOST])}{more}"
+    return f"only updated_at differs: {', '.join(ids[:IDS_MOST])}{more}"
+
+
+def _most(screen: Screen) -> int:
+    """How long a value may be, so that a line of it and its field is not wider than the terminal."""
+    return min(VALUE_MOST, max(screen.width - 20, 20))
 
 
 def stat_lines(found: Difference) -> str:

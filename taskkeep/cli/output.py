@@ -48,13 +48,18 @@ def write_err(text: str) -> None:
         _write(sys.stderr, text)
 
 
+_SIGNS = str.maketrans("○◐■◑●✕✓·…→", "o>#?*x+-~>")  # our own, for a terminal that knows no Unicode
+
+
 def _write(stream: TextIO, text: str) -> None:
     """Write *text* and flush: UTF-8, on a terminal what the terminal takes.
 
-    What has no bytes there is written as an escape, which in JSON means the same. A reader that
+    What else has no bytes there is written as an escape, which in JSON means the same. A reader that
     went away is no failure; raises Outside where the stream takes no more for another reason.
     """
     encoding = (stream.encoding if stream.isatty() else "utf-8") or "utf-8"
+    if not encoding.lower().startswith("utf"):
+        text = text.translate(_SIGNS)
     try:
         buffer = getattr(stream, "buffer", None)
         if buffer is None:

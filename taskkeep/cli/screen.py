@@ -31,6 +31,7 @@ PRIORITY = {"critical": f"{BOLD};{RED}", "high": YELLOW, "medium": "", "low": DI
 GAP = "  "
 TITLE_LEAST = 24
 CELL_MOST = 28
+VALUE_LEAST = 12
 
 
 class Screen:
@@ -65,10 +66,10 @@ class Screen:
             column: max([len(_HEADS.get(column, column)), *map(cell_len, texts)]) for column, texts in cells.items()
         }
         dropped = [] if fields else [name for name in _DROP if name in columns]
-        while dropped and self._room(columns, widths) < TITLE_LEAST:
+        while dropped and self._left(columns, widths, "title") < TITLE_LEAST:
             columns.remove(dropped.pop(0))
         if "title" in columns:
-            widths["title"] = min(widths["title"], max(self._room(columns, widths), 8))
+            widths["title"] = min(widths["title"], max(self._left(columns, widths, "title"), 8))
         lines = [self.dim(GAP.join(pad(_HEADS.get(name, name), widths[name]) for name in columns).rstrip())]
         for number, task in enumerate(tasks):
             parts = []
@@ -86,10 +87,6 @@ class Screen:
         return ["id", "status", "priority", "title"] + [
             name for name in ("type", "assignee", "labels", "due") if any(_worth(task, name) for task in tasks)
         ]
-
-    def _room(self, columns: Sequence[str], widths: Mapping[str, int]) -> int:
-        others = [name for name in columns if name != "title"]
-        return self.width - sum(widths[name] for name in others) - len(GAP) * len(others)
 
     # -- one task ------------------------------------------------------------------------
 
@@ -135,25 +132,35 @@ class Screen:
         return [line.rstrip() for line in lines]
 
     def blame(self, rows: Sequence[tuple[Any, ...]]) -> str:
-        """Fields with who set them last, when and why; the value gets the room that is left."""
-        parts = []
+        """Fields with who set them last, when and why; the value gets the room that is left, and where that is too
+        little, columns go, the least important first."""
+        parts = [dict(zip(_BLAME, ("FIELD", "VALUE", "EVENT", "WHEN", "BY", "WHY"), strict=True))]
         for field, when, actor, event, why, value in rows:
             said = local(value) if field.endswith(("_at", "_until")) and isinstance(value, str) else _said(value)
             when = local(when) if when != "-" else when
-            parts.append((shown(field), said, shown(event)[:8], when, shown(actor), shown(why)))
-        widths = [max(map(cell_len, column)) for column in zip(*parts, strict=True)]
-        room = self.width - sum(widths) + widths[1] + widths[5] - 5 * len(GAP)
-        widths[5] = min(widths[5], CELL_MOST, max(room // 2, 8))
-        widths[1] = min(widths[1], max(room - widths[5], 8))
+            cells = (shown(field), said, shown(event)[:8], when, shown(actor), shown(why))
+            parts.append(dict(zip(_BLAME, cells, strict=True)))
+        widths = {name: max(cell_len(part[name]) for part in parts) for name in _BLAME}
+        widths["why"] = min(widths["why"], CELL_MOST)
+        columns = [name for name in _BLAME if name != "why" or any(part["why"] for part in parts[1:])]
+        room = self._left(columns, widths, "value")
+        for name in ("why", "event", "when"):
+            if room < min(VALUE_LEAST, widths["value"]) and name in columns:
+                columns.remove(name)
+                room = self._left(columns, widths, "value")
+        widths["value"] = min(widths["value"], max(room, 8))
         lines = []
-        for row in parts:
-            field, value, event, when, actor, why = (
-                pad(cut(text, width), width) for text, width in zip(row, widths, strict=True)
-            )
-            cells = [self.paint(field, CYAN), value, self.paint(event, YELLOW), self.dim(when), actor]
-            cells.append(self.dim(why.rstrip()))
-            lines.append(GAP.join(cells).rstrip())
+        for part in parts:
+            texts = [pad(cut(part[name], widths[name]), widths[name]) for name in columns]
+            codes = [DIM if part is parts[0] else _BLAME[name] for name in columns]
+            texts[-1] = texts[-1].rstrip()
+            lines.append(GAP.join(self.paint(text, code) for text, code in zip(texts, codes, strict=True)).rstrip())
         return "\n".join(lines)
+
+    def _left(self, columns: Sequence[str], widths: Mapping[str, int], wide: str) -> int:
+        """The room for the column *wide*."""
+        others = [name for name in columns if name != wide]
+        return self.width - sum(widths[name] for name in others) - len(GAP) * len(others)
 
     def backup(self, row: Mapping[str, Any]) -> str:
         """A snapshot on one line."""
@@ -238,6 +245,7 @@ _HEADS = {
     "why": "WHY",
 }
 _MOST = {"why": 48}
+_BLAME = {"field": CYAN, "value": "", "event": YELLOW, "when": DIM, "actor": "", "why": DIM}  # columns, painted so
 _DROP = ("type", "labels", "assignee", "why", "due", "priority")
 _FACTS = (
     "assignee", "role", "parent", "depends_on", "labels", "due", "external_refs", "aliases", "claimed_by",

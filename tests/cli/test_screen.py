@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import re
+import sys
 
 import pytest
 
-from taskkeep.cli.output import paragraphs, shown
+from taskkeep.cli.output import paragraphs, shown, write_out
 from taskkeep.cli.screen import Screen, cell_len, cut, wrap
 
 TITLES = (
@@ -39,12 +41,39 @@ def test_no_line_is_wider_than_the_terminal(width: int) -> None:
         assert cell_len(line) <= width
 
 
+@pytest.mark.parametrize("width", [40, 80, 120, 200])
+def test_who_set_what_fits_as_well(width: int) -> None:
+    """Where there is little room it is said without why, then without the event and the time."""
+    rows = [(field, "2026-11-20T12:00:00.000000Z", "ada", "3f2a91c0-", "it had to be", text)
+            for field, text in (("title", TITLES[1]), ("acceptance_criteria", TITLES[2]))]  # fmt: skip
+    lines = Screen(color=False, width=width).blame(rows).splitlines()
+
+    assert all(cell_len(line) <= width for line in lines)
+    assert ("WHY" in lines[0], "WHEN" in lines[0], "BY" in lines[0]) == (width > 40, width > 40, True)
+
+
 def test_columns_begin_at_the_same_cell() -> None:
     """Whatever the width of the signs before them."""
     tasks = [task(number, title) for number, title in enumerate(TITLES)]
     lines = Screen(color=False, width=120).table(tasks).splitlines()
     ends = {cell_len(line[: line.rindex("2027")]) for line in lines[1:]}
     assert len(ends) == 1
+
+
+class OldTerminal(io.TextIOWrapper):
+    """A terminal of western Europe, thirty years ago."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_a_terminal_without_unicode_gets_other_signs_of_the_same_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = io.BytesIO()
+    monkeypatch.setattr(sys, "stdout", OldTerminal(taken, encoding="iso8859-1"))
+
+    write_out("✓ T0001  ○ todo  Größe … 🚀\n")
+
+    assert taken.getvalue() == "+ T0001  o todo  Größe ~ \\U0001f680\n".encode("iso8859-1")
 
 
 def test_colours_do_not_change_the_text() -> None:

@@ -164,7 +164,7 @@ def test_tasks_that_only_updated_at_tells_apart_are_one_line_at_the_end(past: An
     cli("update", one, "--unset", "role")
     cli("update", two, "--role", "backend")
 
-    assert cli("diff", start).out == f"~\t{two}\tTwo\n  role: - → backend\nthe same but for updated_at: {one}\n"
+    assert cli("diff", start).out == f"~\t{two}\tTwo\n  role: - → backend\nonly updated_at differs: {one}\n"
     assert len(cli("diff", start, "--json").json["changed"]) == 2
 
 
