@@ -53,7 +53,7 @@ def copied(folder: Path, modules: list[str], tests: list[str]) -> Path:
     lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
     pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
     (folder / "pyproject.toml").write_text(
-        f"{pyproject}\n[tool.mutmut]\n{lines}timeout_constant = 5.0\ntimeout_multiplier = 8.0\n", "utf-8"
+        f"{pyproject}\n[tool.mutmut]\n{lines}timeout_constant = 5.0\ntimeout_multiplier = 3.0\n", "utf-8"
     )
     for path in (folder / "tests").rglob("*.py"):
         text = path.read_text("utf-8")

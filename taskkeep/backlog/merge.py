@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.ids import ALPHABET
 from taskkeep.backlog.rules import LINK_FIELDS, circles, links
-from taskkeep.backlog.task import FIELDS, FINISHED, SET_FIELDS, canonical, same, same_task
+from taskkeep.backlog.task import CLAIM, FIELDS, FINISHED, SET_FIELDS, STATE_FIELDS, canonical, same, same_task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from taskkeep.backlog.task import Task
 
 RENUMBERED_LENGTH = 6
-CLAIM = ("claimed_by", "claimed_until")
-# Fields that one change sets together: a status brings its times and its claim with it.
-STATE_FIELDS = ("status", "started_at", "completed_at", *CLAIM)
 METADATA = "metadata."
 _OPEN = "\0"  # a base's value that is none
 _JUDGED_APART = ("id", "uid", *STATE_FIELDS)

@@ -6,7 +6,7 @@ from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog.events import SEQUENCE_FIELDS, apply_field, json_text
-from taskkeep.backlog.task import FINISHED, SET_FIELDS, canonical
+from taskkeep.backlog.task import CLAIM, FINISHED, SET_FIELDS, STATE_FIELDS, canonical
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -14,8 +14,6 @@ if TYPE_CHECKING:
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
 
-# What one change sets together: where branches met, it may come whole from one of them.
-_STATE_FIELDS = ("status", "started_at", "completed_at", "claimed_by", "claimed_until")
 # What a merge decides by a rule is no choice that anybody has to look at.
 _BY_RULE = ("id", "aliases", "updated_at", "started_at", "completed_at", "claimed_until", "archived")
 
@@ -470,11 +468,11 @@ class _Reconciliation:
             verdict = "joined" if wanted["id"] in self.shared and wanted["id"] in task.get("aliases", ()) else ""
         elif field == "parent":
             verdict = self._judge_parent(task, self.open.get((uid, field), [wanted.get(field)]))
-        elif field in _STATE_FIELDS and any((uid, name) in self.open for name in _STATE_FIELDS):
+        elif field in STATE_FIELDS and any((uid, name) in self.open for name in STATE_FIELDS):
             verdict = (
                 "joined" if any(value == side[uid].get(field) for side in self.replay.sides() if uid in side) else ""
             )
-        elif field in _STATE_FIELDS and value is None and field.startswith("claimed_") and task["status"] in FINISHED:
+        elif field in CLAIM and value is None and task["status"] in FINISHED:
             verdict = "joined"
         else:
             verdict = ""

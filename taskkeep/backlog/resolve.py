@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog.changes import Edit, delete_tasks, update_task
-from taskkeep.backlog.merge import CLAIM, METADATA, STATE_FIELDS, Conflict, merged_text
+from taskkeep.backlog.merge import METADATA, Conflict, merged_text
 from taskkeep.backlog.rules import circles, links
-from taskkeep.backlog.task import canonical
+from taskkeep.backlog.task import CLAIM, STATE_FIELDS, canonical
 from taskkeep.errors import Usage
 
 if TYPE_CHECKING:

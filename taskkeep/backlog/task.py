@@ -57,6 +57,9 @@ PROGRAM_FIELDS = (
     "claimed_until",
     "aliases",
 )
+CLAIM = ("claimed_by", "claimed_until")
+# What one change sets together: a status brings its times and its claim with it.
+STATE_FIELDS = ("status", "started_at", "completed_at", *CLAIM)
 SET_FIELDS = ("labels", "depends_on", "external_refs", "aliases")
 LIST_FIELDS = (*SET_FIELDS, "acceptance_criteria", "notes")
 

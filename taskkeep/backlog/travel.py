@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import SEQUENCE_FIELDS
 from taskkeep.backlog.rules import LINK_FIELDS, links
-from taskkeep.backlog.task import FIELDS, SET_FIELDS, canonical, same, same_task
+from taskkeep.backlog.task import CLAIM, FIELDS, SET_FIELDS, canonical, same, same_task
 from taskkeep.errors import ChangedSince, ClaimHeld, IdTaken, LinksMissing, TaskNeeded, TaskNotFound, Usage
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
 
-CLAIM = ("claimed_by", "claimed_until")
 FIXED = ("id", "uid", "created_at", "created_by", "updated_at", "aliases")
 # What follows the status and is nothing without it.
 _WITH_STATUS = ("status", "started_at", "completed_at")

@@ -134,10 +134,10 @@ class Placement:
             if self.fresh:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(root.backlog)
-            elif os.path.exists(self._parts["old"]) and os.path.exists(root.journal):
+            else:
                 # Where old and live file are one inode rename does nothing, which is right.
                 os.replace(self._parts["old"], root.backlog)
-            if moves_archive(self.events[0]) and os.path.exists(root.journal):
+            if moves_archive(self.events[0]):
                 if self._old_archive is None:
                     remove(root.archive)
                 elif sha_of(root.archive) != self.events[0]["archive"]["before"]:

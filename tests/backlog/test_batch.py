@@ -14,7 +14,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.batch import Batch, Draft, at_line, line_of
 from taskkeep.backlog.claims import Ledger
 from taskkeep.backlog.task import etag
-from taskkeep.errors import DanglingLink, InputInvalid, LinkCycle, StaleEtag, TaskkeepError
+from taskkeep.errors import ClaimHeld, DanglingLink, InputInvalid, LinkCycle, StaleEtag, TaskkeepError, TaskNeeded
 
 NOW = "2026-11-20T12:00:00.000000Z"
 
@@ -68,6 +68,27 @@ def test_later_lines_name_what_earlier_ones_added() -> None:
         {"line": 4, "op": "update", "id": "T0000"},
     ]
     assert list(after.tasks) == sorted(after.tasks)
+    assert (after.tasks[first]["created_by"], after.tasks[first]["created_at"]) == ("ada", NOW)
+
+
+def test_force_and_unlink_are_those_of_their_line() -> None:
+    """Another's claim and a link hold a line off that does not say so."""
+    held = {"claimed_by": "eve", "claimed_until": "2026-11-20T13:00:00.000000Z", "status": "in_progress"}
+    before = Backlog.of({**task, **held} for task in backlog_of(2).tasks.values())
+    linked = backlog_of(2)
+    linked = linked.replacing({**linked.tasks["T0001"], "depends_on": ["T0000"]})
+    for operation in (
+        *({"op": op, "id": "T0000"} for op in ("release", "done", "start", "cancel", "block", "reopen")),
+        {"op": "update", "id": "T0000", "title": "x"},
+        {"op": "delete", "id": "T0000", "why": "x"},
+    ):
+        with pytest.raises(ClaimHeld):
+            run(before, operation)
+        _, after = run(before, {**operation, "force": True})
+        assert after.tasks.get("T0000") != before.tasks["T0000"] or operation["op"] == "start"
+    with pytest.raises(TaskNeeded):
+        run(linked, {"op": "delete", "id": "T0000", "why": "x"})
+    assert list(run(linked, {"op": "delete", "id": "T0000", "why": "x", "unlink": True})[1].tasks) == ["T0001"]
 
 
 def test_in_update_null_takes_out_and_a_list_replaces() -> None:

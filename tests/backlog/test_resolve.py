@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit, update_task
-from taskkeep.backlog.merge import CLAIM, Conflict, Merged, merge_versions
+from taskkeep.backlog.merge import Conflict, Merged, merge_versions
 from taskkeep.backlog.resolve import resolved
 from taskkeep.backlog.rules import problems
+from taskkeep.backlog.task import CLAIM
 from taskkeep.errors import Usage
 
 NOW = "2027-01-01T00:00:00.000000Z"

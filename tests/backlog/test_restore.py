@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.task import FIELDS, Task, canonical
-from taskkeep.backlog.travel import CLAIM, FIXED, restore, restore_fields
+from taskkeep.backlog.task import CLAIM, FIELDS, Task, canonical
+from taskkeep.backlog.travel import FIXED, restore, restore_fields
 from taskkeep.errors import IdTaken, LinksMissing, TaskNotFound, Usage
 
 MADE, NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (0, 5, 6))
@@ -173,3 +173,40 @@ def test_what_is_nothing_by_itself_cannot_be_named(name: str) -> None:
     allowed = refused.value.hint.removeprefix("One of: ").removesuffix(".").split(", ")
     assert {*allowed, *FIXED, *CLAIM, "started_at", "completed_at"} == {*FIELDS}
     assert "status" in allowed
+
+
+def test_a_field_comes_back_to_every_task_that_is_still_there() -> None:
+    """Those that are gone are passed over, wherever they stand in the order."""
+    then = Backlog.of([task(1, title="a"), task(2, title="b"), task(3, title="c")])
+    now = Backlog.of([task(1, title="x"), task(3, title="y")])
+
+    after, _ = restore(now, then, None, fields=("title",), now=NOW)
+
+    assert {task_id: one["title"] for task_id, one in after.tasks.items()} == {"T0001": "a", "T0003": "c"}
+
+
+def test_all_links_that_lead_nowhere_are_told_at_once() -> None:
+    """Of all tasks that come back; those of the archive are history."""
+    then = Backlog.of(
+        [task(1, depends_on=["T0008"]), task(2), task(3, parent="T0009")], [task(4, depends_on=["T0008"])]
+    )
+
+    with pytest.raises(LinksMissing) as refused:
+        restore(Backlog({}), then, [uid(4), uid(1), uid(2), uid(3)], now=NOW)
+    after, told = restore(Backlog({}), then, [uid(4), uid(1), uid(2), uid(3)], unlink=True, now=NOW)
+
+    assert [one["target"] for one in refused.value.details["missing"]] == ["T0008", "T0009"]
+    assert [words.split(",")[0] for words in told] == [
+        "left out: T0001 depends_on T0008", "left out: T0003 parent T0009"
+    ]  # fmt: skip
+    assert not [one for one in after.tasks.values() if {"depends_on", "parent"} & one.keys()]
+    assert after.archived["T0004"]["depends_on"] == ["T0008"]
+
+
+def test_a_link_to_a_task_that_kept_its_id_leads_there_though_another_was_renamed() -> None:
+    then = Backlog.of([task(1, parent="T0002", depends_on=["T0003"]), task(2), task(3)])
+    now = Backlog.of([task(2), {**task(3), "id": "T0007"}])
+
+    after, _ = restore(now, then, [uid(1)], now=NOW)
+
+    assert (after.tasks["T0001"]["parent"], after.tasks["T0001"]["depends_on"]) == ("T0002", ["T0007"])

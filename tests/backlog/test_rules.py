@@ -66,6 +66,22 @@ def test_every_broken_rule_is_found_once(tasks: list[Task], found: list[tuple[st
     assert codes(*tasks) == found
 
 
+def test_what_is_wrong_is_said_in_a_sentence_that_names_the_task() -> None:
+    broken = [
+        task(1, 9), task(2, 3), task(3, 2), task(4, status="done"), task(5, completed_at=NOW), task(6, claimed_by="a"),
+        task(7, claimed_until=NOW), task(8, uid=f"{1:032x}"),
+    ]  # fmt: skip
+    assert [problem.message for problem in problems(Backlog.of(broken))] == [
+        "T0001: depends_on names T0009, which is not there",
+        "depends_on goes in a circle: T0002 -> T0003 -> T0002",
+        "T0004 is done and has no completed_at",
+        "T0005 is todo and has a completed_at",
+        "T0006 has claimed_by and no claimed_until",
+        "T0007 has claimed_until and no claimed_by",
+        "T0008 has the uid of T0001",
+    ]
+
+
 def test_a_link_may_lead_into_the_archive_whose_own_are_history() -> None:
     assert problems(Backlog.of([task(1, 2)], [task(2, 1, 9, status="done", completed_at=NOW)])) == []
 
@@ -82,7 +98,9 @@ def test_a_task_in_both_files_is_one_task() -> None:
         (task(1, 3), LinkCycle, "T0001 -> T0003 -> T0002 -> T0001"),
         (task(1, parent=1), LinkCycle, "T0001 -> T0001"),
         (task(1, status="done"), InvalidField, "completed_at"),
-        (task(4, uid=f"{1:032x}"), InvalidField, "uid"),
+        (task(4, uid=f"{1:032x}"), InvalidField, "T0004: uid is that of T0001"),
+        (task(2, 1, uid=f"{1:032x}"), InvalidField, "T0002: uid is that of T0001"),
+        (task(1, status="done"), InvalidField, "T0001: completed_at does not fit the rest of the task"),
     ],
 )
 def test_what_a_change_makes_worse_is_refused(changed: Task, error: type[Exception], named: str) -> None:

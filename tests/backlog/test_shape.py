@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from jsonschema import Draft202012Validator
 
 from taskkeep.backlog.shape import beyond_schema, normalise, quick_ok
 from taskkeep.backlog.task import CHOICES, FIELDS, REQUIRED, Task, canonical
-from taskkeep.errors import InvalidField
+from taskkeep.errors import InvalidField, UnknownField
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "schemas" / "backlog.schema.json").read_text("utf-8"))
 REFERENCE = Draft202012Validator({"$ref": "#/$defs/task", "$defs": SCHEMA["$defs"]})
@@ -144,26 +145,28 @@ def nested(levels: int) -> Any:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("field", "value", "problem"),
     [
-        ("due", "2026-02-29"),
-        ("updated_at", "2026-02-29T12:00:00.000000Z"),
-        ("notes", [{"at": "2026-02-29T12:00:00.000000Z", "by": "a", "text": "a"}]),
-        ("description", "ä" * (1 << 20)),
-        ("acceptance_criteria", [{"text": "ä" * (1 << 20), "done": False}]),
-        ("metadata", {"a": 10**300}),
-        ("metadata", {"a": float("inf")}),
-        ("metadata", {"a": float("nan")}),
-        ("metadata", nested(61)),
-        ("metadata", nested(50_000)),
-        ("metadata", {"a": "ä" * (1 << 20)}),
+        ("due", "2026-02-29", "is no day that exists"),
+        ("updated_at", "2026-02-29T12:00:00.000000Z", "is no time that exists"),
+        (
+            "notes",
+            [{"at": "2026-02-29T12:00:00.000000Z", "by": "a", "text": "a"}],
+            "has an entry with a time that does not exist",
+        ),
+        ("description", "ä" * (1 << 20), "is longer than 1 MiB"),
+        ("acceptance_criteria", [{"text": "ä" * (1 << 20), "done": False}], "has an entry longer than 1 MiB"),
+        ("metadata", {"a": 10**300}, "has a number of more than 300 digits"),
+        ("metadata", {"a": float("inf")}, "has a number that JSON cannot hold"),
+        ("metadata", {"a": float("nan")}, "has a number that JSON cannot hold"),
+        ("metadata", nested(61), "is nested deeper than 60 levels"),
+        ("metadata", nested(50_000), "is nested deeper than 60 levels"),
+        ("metadata", {"a": "ä" * (1 << 20)}, "has a text longer than 1 MiB"),
     ],
 )
-def test_the_limits_that_a_schema_cannot_say(field: str, value: Any) -> None:
+def test_the_limits_that_a_schema_cannot_say(field: str, value: Any, problem: str) -> None:
     task = {**FULL, field: value}
-    problem = beyond_schema(task)
-    assert problem is not None
-    assert problem[0] == field
+    assert beyond_schema(task) == (field, problem)
     assert not quick_ok(task)
 
 
@@ -193,3 +196,91 @@ def test_blanks_alone_take_a_field_out_and_another_kind_is_refused(field: str) -
 def test_a_note_whose_time_is_none_is_refused(at: object) -> None:
     with pytest.raises(InvalidField, match="has a note whose time cannot be read"):
         normalise({"notes": [{"text": "n", "at": at}]})
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "words", "hint"),
+    [
+        ("uid", "x", "uid is set by taskkeep alone", "Leave it out; commands like 'start' set it."),
+        ("title", None, "title cannot be taken out", "Every task has one."),
+        ("title", 5, "title must be text, not a number", ""),
+        ("status", None, "status cannot be taken out", "Every task has one."),
+        ("status", 7, "status must be text, not a number", ""),
+        ("labels", "ci", "labels must be a list, not text", 'Write it like ["one", "two"].'),
+        ("labels", [5], "labels must be text, not a number", ""),
+        ("description", 5, "description must be text, not a number", ""),
+        ("assignee", "a\nb", "assignee must be one line", "Put the rest into the description or a note."),
+        ("due", "2027-02-30", "due is no day", "Write it like 2027-01-31."),
+        ("parent", ["T0001"], "parent must be text, not a list", ""),
+        ("acceptance_criteria", [5], "acceptance_criteria must hold objects or texts, not a number", ""),
+        (
+            "acceptance_criteria",
+            [{"text": "a", "ticked": True, "by": 1}],
+            "acceptance_criteria has an entry with an unknown key 'by'",
+            "Known: done, text.",
+        ),
+        ("acceptance_criteria", [{"done": True}], "acceptance_criteria has an entry without text", ""),
+        (
+            "acceptance_criteria",
+            [{"text": "a", "done": 1}],
+            "acceptance_criteria has done as a number, not true or false",
+            "",
+        ),
+        ("acceptance_criteria", [" "], "acceptance_criteria must not be blank", ""),
+        (
+            "notes",
+            [{"at": "x", "text": "a"}],
+            "notes has a note whose time cannot be read",
+            "2026-11-20T12:00:00.000000Z",
+        ),
+        ("notes", [{"by": " ", "text": "a"}], "notes.by must not be blank", ""),
+        ("notes", [{"text": 5}], "notes must be text, not a number", ""),
+        ("notes", [{"text": "a", "who": 1}], "notes has an entry with an unknown key 'who'", "Known: at, by, text."),
+        ("metadata", [1], "metadata must be an object, not a list", ""),
+        ("metadata", {"a": float("inf")}, "metadata has a number that JSON cannot hold", ""),
+        ("metadata", {1: "a"}, "metadata has a key that is no text", ""),
+        ("metadata", {"a\0": 1}, "metadata holds the character U+0000, which is not allowed", ""),
+        ("metadata", {"a": "x" * ((1 << 20) + 1)}, "metadata has a text longer than 1 MiB", ""),
+        ("metadata", {"a": (1,)}, "metadata holds a value that is no JSON: tuple", ""),
+        ("metadata", {"a": 10**300}, "metadata has a number of more than 300 digits", ""),
+        ("metadata", nested(61), "metadata is nested deeper than 60 levels", ""),
+    ],
+)
+def test_what_is_handed_in_wrong_is_told_with_field_and_task(field: str, value: Any, words: str, hint: str) -> None:
+    """And what to write instead, where that helps."""
+    with pytest.raises(InvalidField) as refused:
+        normalise({field: value}, task_id="T0001")
+    assert (refused.value.message, refused.value.hint) == (f"T0001: {words}", hint)
+    assert refused.value.details == {"field": words.split(" ", 1)[0], "task_id": "T0001"}
+
+
+@pytest.mark.parametrize(
+    ("field", "named", "meant"),
+    [("tags", "tags", "labels? "), ("titel", "titel", "title? "), ("x" * 61, "x" * 60, ""), ("a\nb", r"a\nb", "")],
+)
+def test_a_field_that_nobody_knows_is_named_with_the_one_that_may_be_meant(field: str, named: str, meant: str) -> None:
+    with pytest.raises(UnknownField, match=f"^T0001 has a field '{re.escape(named)}' that taskkeep") as refused:
+        normalise({field: 1}, task_id="T0001")
+    assert refused.value.hint.startswith(f"Did you mean {meant}" if meant else "A newer taskkeep is needed")
+    assert refused.value.details == {"field": named, "task_id": "T0001"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "taken"),
+    [
+        ("title", " One ", " One "),
+        ("description", "a\r\nb", "a\nb"),
+        ("labels", [" Xx ", "b"], ["Xx", "b"]),
+        ("labels", [], None),
+        ("assignee", " Xx ", "Xx"),
+        ("due", " 2027-01-31 ", "2027-01-31"),
+        ("acceptance_criteria", ["a\r\nb"], [{"text": "a\nb", "done": False}]),
+        ("acceptance_criteria", [{"text": "a", "done": True}], [{"text": "a", "done": True}]),
+        ("notes", ["a"], [{"at": None, "by": None, "text": "a"}]),
+        ("notes", [{"text": "a", "at": NOW, "by": "ada"}], [{"at": NOW, "by": "ada", "text": "a"}]),
+        ("metadata", {"b": 1, "a": {"d": 1, "c": None}}, {"a": {"c": None, "d": 1}, "b": 1}),
+        ("priority", "HIGH", "high"),
+    ],
+)
+def test_what_is_handed_in_is_put_into_our_form(field: str, value: Any, taken: Any) -> None:
+    assert normalise({field: value}) == {field: taken}

@@ -318,3 +318,35 @@ def test_the_archive_that_stays_as_it_is_is_the_very_same() -> None:
     states = [Backlog.of([task(title=title)], [old]) for title in ("One", "Two")]
 
     assert undone(*states)[0].archived is states[-1].archived
+
+
+def test_of_several_tasks_one_that_was_deleted_since_stays_so_and_the_others_are_taken_back() -> None:
+    before = Backlog.of(task(number) for number in (1, 2, 3))
+    after = Backlog.of(task(number, title="Two") for number in (1, 2, 3))
+
+    found, warnings = undone(before, after, after.without("T0001"), force=True)
+
+    assert {task_id: one["title"] for task_id, one in found.tasks.items()} == {"T0002": "One", "T0003": "One"}
+    assert warnings == ["T0001 was deleted since: it stays so"]
+
+
+def test_what_was_set_along_with_the_end_of_a_claim_is_taken_back_without_the_claim() -> None:
+    claim = {"claimed_by": "ada", "claimed_until": LATER}
+    before = Backlog.of([task(**claim, metadata={"k": 1})])
+    after = Backlog.of([task(metadata={"k": 2})])
+
+    found, _ = undone(before, after)
+
+    assert found.tasks["T0001"]["metadata"] == {"k": 1}
+    assert not claim.keys() & found.tasks["T0001"].keys()
+
+
+def test_a_running_claim_of_another_is_named_with_its_end() -> None:
+    held = {"claimed_by": "eve", "claimed_until": LATER}
+    with pytest.raises(ClaimHeld) as refused:
+        undone(Backlog.of([task(**held)]), Backlog.of([task(**held, title="Two")]))
+
+    assert refused.value.details == {"task_id": "T0001", **held}
+    half = {"claimed_by": "eve"}
+    found, _ = undone(Backlog.of([task(**half)]), Backlog.of([task(**half, title="Two")]))
+    assert found.tasks["T0001"]["title"] == "One"

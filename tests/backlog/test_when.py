@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskkeep.backlog.times import to_number
 from taskkeep.backlog.when import Local, moment_of
 from taskkeep.errors import InvalidField
 from taskkeep.store.past.when import LOCAL
@@ -75,9 +76,69 @@ def test_a_moment_said_in_words_or_digits_is_one_time(text: str, moment: str) ->
 
 
 @pytest.mark.parametrize(
+    ("unit", "seconds"),
+    [
+        ("second", 1), ("sec", 1), ("minute", 60), ("min", 60), ("hour", 3600), ("hr", 3600), ("day", 86_400),
+        ("week", 604_800),
+    ],
+)  # fmt: skip
+def test_a_unit_is_as_long_as_it_is_in_any_number(unit: str, seconds: int) -> None:
+    """Back and forward, and short by its first letter."""
+    now = to_number(NOW)
+
+    def at(*moments: str) -> list[int]:
+        return [(to_number(said(text) or "") - now) // 1_000_000 for text in moments]
+
+    assert at(f"one {unit} ago", f"1 {unit} ago", f"last {unit}", f"2 {unit}s ago") == [-seconds] * 3 + [-2 * seconds]
+    assert at(f"in a {unit}", f"in an {unit}", f"next {unit}", f"in 3 {unit}s") == [seconds] * 3 + [3 * seconds]
+    assert at(f"5{unit[0]}", f"5{unit[0]} ago", f"in 5{unit[0]}") == [-5 * seconds, -5 * seconds, 5 * seconds]
+    assert at(f"1 {unit} and 2 {unit}s ago") == [-3 * seconds]
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_months_and_years_go_by_the_calendar() -> None:
+    """To the last day of a shorter month."""
+    for text, moment in {
+        "in a month": "2027-02-28T11:00:00.000000Z",
+        "in 13 months": "2028-02-29T11:00:00.000000Z",
+        "2 years ago": "2025-01-31T11:00:00.000000Z",
+        "1 year and 2 months ago": "2025-11-30T11:00:00.000000Z",
+        "in 3 months and 2 hours": "2027-04-30T12:00:00.000000Z",
+        "1 month and 1 day ago": "2026-12-30T11:00:00.000000Z",
+    }.items():
+        assert said(text, "2027-01-31T11:00:00.000000Z") == moment, text
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_day_of_the_week_is_the_last_one_before_today() -> None:
+    days = ("friday", "thursday", "wednesday", "tuesday", "monday", "sunday", "saturday")
+    for date, day in zip(range(20, 13, -1), days, strict=True):
+        for text in (day, f"last {day}", day.upper()):
+            assert said(f"{text} 12:00") == f"2026-11-{date:02d}T11:00:00.000000Z", text
+
+
+@pytest.mark.usefixtures("in_berlin")
+def test_a_time_of_day_is_read_on_either_clock() -> None:
+    for text, clock in {
+        "12pm": "11:00:00", "noon": "11:00:00", "1am": "00:00:00", "11pm": "22:00:00", "1:05pm": "12:05:00",
+        "12:30pm": "11:30:00", "23:59:59": "22:59:59", "9:05": "08:05:00", "today at 12:00:07": "11:00:07",
+    }.items():  # fmt: skip
+        assert said(text) == f"2026-11-21T{clock}.000000Z", text
+
+
+def test_a_number_may_have_six_digits_and_what_is_beyond_the_calendar_stops_at_its_end() -> None:
+    assert said("999999 hours ago") == "1912-10-24T00:04:05.678901Z"
+    assert said("999999 weeks ago") == "0001-01-01T00:00:00.000000Z"
+    assert said("in 999999 weeks") == "9999-12-31T23:59:59.999999Z"
+    assert said("1000000 hours ago") is None
+    assert said("999999h ago") == "1912-10-24T00:04:05.678901Z"
+    assert said("9999999h ago") is None
+
+
+@pytest.mark.parametrize(
     "text",
     ["", "ago", "2 ago", "hours ago", "at", "yesterday at", "a while ago", "25:00", "13pm", "0am", "12:60", "1:2:3:4",
-     "feature", "main", "HEAD~2", "last", "2 fortnights ago", "99999999999 days ago", "٢ hours ago",
+     "feature", "main", "HEAD~2", "last", "2 fortnights ago", "99999999999 days ago", "٢ hours ago", "1٢h ago",
      "-2 hours ago", "1.5 hours ago", "yesterday yesterday", "in", "in a", "noon noon", "20261121"],
 )  # fmt: skip
 def test_what_says_no_time_is_left_to_be_a_name(text: str) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+import taskkeep
 from taskkeep.errors import DiskFault
 
 pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows syncs no folders")
@@ -115,3 +116,18 @@ def test_a_disk_that_says_done_and_is_not_is_found_by_reading_back(
 
     assert kit.titles() == before
     kit.assert_sound()
+
+
+def test_what_git_is_told_of_the_driver_is_on_the_disk_before_it_replaces_what_the_user_has_set(
+    bare_kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`git config` renames a file that it has not synced; a power cut then leaves half of it, and nobody's name."""
+    disk = Disk(str(bare_kit.folder), monkeypatch)
+
+    taskkeep.init(str(bare_kit.folder))
+
+    assert disk.at("sync", ".config") < disk.at("replace", ".git/config")
+    assert disk.steps.index(("sync", ".git"), disk.at("replace", ".git/config"))
+    assert bare_kit.git("config", "user.name") == "Ada\n"
+    assert "taskkeep" in bare_kit.git("config", "merge.taskkeep.driver")
+    assert [path.name for path in (bare_kit.folder / ".git").glob("*taskkeep*")] == []

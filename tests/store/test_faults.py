@@ -194,6 +194,26 @@ def test_a_file_system_without_hard_links_keeps_a_backlog(kit: Any, monkeypatch:
     kit.assert_sound()
 
 
+def test_an_archive_that_the_disk_did_not_take_is_put_back(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is read again before anything is said."""
+    kit.project.finish([kit.id_of("first")])
+    before = kit.files()
+    real = os.replace
+
+    def lose(source: Any, target: Any) -> None:
+        real(source, target)
+        if str(source).endswith(("archive-last", "archive-between")):
+            Path(target).write_bytes(b"")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", lose)
+        with pytest.raises(DiskFault, match=r"archive\.json does not hold what was written"):
+            kit.project.archive(older_than="0d")
+
+    assert kit.files() == before
+    kit.assert_sound()
+
+
 def test_where_a_folder_should_be_lies_a_file(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DiskFault, match="cannot read below"):
@@ -266,8 +286,13 @@ def test_a_lock_that_is_no_plain_file_is_refused(tmp_path: Path) -> None:
     folder.mkdir()
     with pytest.raises(DiskFault, match="cannot open the lock"), writer_lock(str(folder), wait=0):
         pass
+    (tmp_path / "link").symlink_to("elsewhere")
+    with pytest.raises(DiskFault, match="cannot open the lock"), writer_lock(str(tmp_path / "link"), wait=0):
+        pass
+    assert not (tmp_path / "elsewhere").exists()
     if hasattr(os, "mkfifo"):
         os.mkfifo(tmp_path / "pipe")
+        assert not is_locked(str(tmp_path / "pipe")), "and no reader waits for somebody to write into it"
         with pytest.raises(ForeignFile, match="no plain file"), writer_lock(str(tmp_path / "pipe"), wait=0):
             pass
 
@@ -387,6 +412,44 @@ def test_an_id_that_only_a_compressed_or_a_damaged_snapshot_could_know(kit: Any)
     assert log.load(Root(str(kit.root))).known("TKEPT")
 
 
+def test_a_fresh_clone_takes_for_its_own_what_no_merge_has_brought(kit: Any, scratch: Path) -> None:
+    """Not what a squash has brought before, of which the merged branch knows more."""
+    kit.git("branch", "other")
+    kit.project.add("ours")
+    own = kit.project.verify().checked["heads"]
+    kit.git("checkout", "-q", "other")
+    kit.project.add("theirs")
+    kit.git("checkout", "-q", "main")
+    kit.git("merge", "-q", "--squash", "other")
+    kit.git("commit", "-q", "-m", "squashed")
+    kit.git("checkout", "-q", "other")
+    kit.project.add("more of theirs")
+    kit.git("checkout", "-q", "main")
+    kit.git("merge", "-q", "-m", "m", "other")
+    clone = type(kit)(scratch / "clone")
+    kit.git("clone", "-q", str(kit.folder), str(clone.folder))
+    with writing(Root(str(clone.root)), Options()) as writer:
+        assert len(writer.log.heads) == 2
+        assert writer.log.heads[0] == own[0]
+
+
+def test_where_git_has_none_of_the_heads_the_older_comes_first(bare_kit: Any, scratch: Path) -> None:
+    taskkeep.init(str(bare_kit.folder), commit=False)
+    bare_kit.project.add("first", commit=False)
+    there = scratch / "there"
+    shutil.copytree(bare_kit.folder, there)
+    for folder in (bare_kit.folder, there):
+        taskkeep.open(str(folder)).add(folder.name, commit=False)
+    for path in (there / ".taskkeep" / "audit").rglob("*.jsonl"):
+        shutil.copy(path, bare_kit.folder / path.relative_to(there))
+    shutil.rmtree(bare_kit.local)
+    with writing(Root(str(bare_kit.root)), Options()) as writer:
+        events = {event["hash"]: event for event in log.read_all(Root(str(bare_kit.root)))}
+        times = [events[name]["timestamp"] for name in writer.log.heads]
+    assert len(times) == 2
+    assert times == sorted(times)
+
+
 # -- packing -----------------------------------------------------------------------------------
 
 
@@ -404,6 +467,21 @@ def test_a_log_without_git_is_packed_too(scratch: Path) -> None:
     assert (
         len([path for path in (scratch / ".taskkeep" / "audit").rglob("*.jsonl") if path.parent.name != "audit"]) == 1
     )
+
+
+def test_a_save_that_packs_leaves_a_log_that_is_known(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The next save reads none of it."""
+    for number in range(3):
+        kit.project.add(f"task {number}")
+    monkeypatch.setattr("taskkeep.store.pack.LIMIT", 2)
+    monkeypatch.setattr("taskkeep.store.pack.pack_old", lambda writer, limit: pack_old(writer, limit=limit, kept=1))
+    kit.project.add("last")
+    monkeypatch.undo()
+    assert any("pack-" in name for name in kit.log_files())
+    state = log.vouched(Root(str(kit.root)))
+    assert state is not None
+    assert state.count == len(kit.project.log(limit=0).events)
+    kit.assert_sound()
 
 
 def test_a_packing_whose_commit_is_refused_is_taken_back_and_the_save_stands(
@@ -456,20 +534,24 @@ def test_a_save_whose_file_was_put_back_by_hand_is_taken_back(
 def test_an_archive_cut_short_follows_the_backlog(
     kit: Any, run_and_die: Callable[[Any, int | str, str], bool], gone: bool
 ) -> None:
-    """The first archive of all is no file again; where what lay ready is gone too, that is said."""
+    """The first archive of all is no file again; a later one whose old state is gone too is said to be as it is."""
+    if gone:
+        kit.project.finish([kit.id_of("second")])
+        kit.project.archive(older_than="0d")
     kit.project.finish([kit.id_of("first")])
     before = kit.file.read_bytes()
     assert run_and_die(kit, "backlog.archive.json", "project.archive(older_than='0d')")
     if gone:
         for path in (kit.local / "tmp").iterdir():
             path.unlink()
-        kit.file.write_bytes(before.replace(b"first", b"forged"))
+    assert kit.file.read_bytes() == before
 
     warnings = kit.project.recover().warnings
 
     assert any("cut short" in words for words in warnings)
-    assert gone or not (kit.root / "backlog.archive.json").exists()
+    assert any("could not be brought to the same state" in words for words in warnings) == gone
     if not gone:
+        assert not (kit.root / "backlog.archive.json").exists()
         kit.assert_sound()
 
 

@@ -210,6 +210,22 @@ def test_an_event_that_names_another_file_than_the_log_gives_is_no_ground(kit: A
         kit.project.add("refused")
 
 
+def test_what_recovery_did_is_said_beside_what_the_change_has_to_say(kit: Any, run_and_die: Any) -> None:
+    assert run_and_die(kit, "local/journal", "project.add('killed')")
+    edited(kit, lambda tasks: named(tasks, "first").update(status="done", created_by="Editor"))
+    warnings = kit.project.adopt().warnings
+    assert any("took back" in words for words in warnings)
+    assert any("created_by" in words for words in warnings)
+
+
+def test_ids_in_sequence_go_on_within_one_request(bare_kit: Any) -> None:
+    taskkeep.init(str(bare_kit.folder), ids="sequential")
+    for number in range(3):
+        bare_kit.project.add(f"task {number}")
+    saved = bare_kit.project.batch([{"op": "add", "title": "fourth"}, {"op": "add", "title": "fifth"}])
+    assert [task["id"] for task in saved.tasks] == ["T0004", "T0005"]
+
+
 # -- standing -------------------------------------------------------------------------------------
 
 
@@ -298,9 +314,9 @@ def test_the_users_own_attributes_stay_staged_and_edited_as_they_are(bare_kit: A
         bare_kit.git("show", ":.gitattributes"),
         path.read_text(),
     )
-    assert of_head == ("*.a text\n" if committed else "") + setup.BLOCK
-    assert staged == "*.a text\n*.b text\n" + setup.BLOCK
-    assert here == "*.a text\n*.b text\n*.c text\n" + setup.BLOCK
+    assert of_head == ("*.a text\n" if committed else "") + setup.BLOCK.text
+    assert staged == "*.a text\n*.b text\n" + setup.BLOCK.text
+    assert here == "*.a text\n*.b text\n*.c text\n" + setup.BLOCK.text
 
 
 @pytest.mark.parametrize("others", ["", "*.txt text\n", None])
@@ -314,7 +330,7 @@ def test_uninstall_leaves_the_users_own_attributes(kit: Any, others: str | None)
     kit.project.uninstall()
     assert (path.read_text() if path.exists() else "") == (others if others is not None else "*.txt text\n")
     assert not path.exists() or path.stat().st_mode & 0o777 == 0o600
-    assert setup.uninstall(Root(str(kit.folder))) == []
+    assert setup.without_attributes(Root(str(kit.folder))).action == "unchanged"
 
 
 def test_edits_of_files_are_made_or_not_at_all(kit: Any, tmp_path: Path) -> None:

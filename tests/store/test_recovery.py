@@ -150,7 +150,10 @@ def test_who_and_why_of_an_interrupted_change_are_not_lost(
     assert saved.changed
     assert any(outcome.split("_")[0] in warning or "took back" in warning for warning in saved.warnings)
     [event] = kit.project.log(types=["recovered"]).events
-    assert event["why"] == "to see"
+    assert (event["why"], event["source"]) == ("to see", "recovery")
+    if os.name != "nt":
+        modes = {path.stat().st_mode & 0o777 for path in (kit.local / "backups").iterdir()}
+        assert modes == {0o600}, "the snapshot too is for its owner alone"
     assert event["details"]["outcome"] == outcome
     assert event["details"]["events"][0]["actor"] == "ada"
     kit.assert_sound()
@@ -204,6 +207,19 @@ def test_a_lock_that_a_killed_save_left_is_removed_by_the_next_writer(kit: Any, 
     saved = kit.project.add("after")
 
     assert any(os.path.basename(name) in warning for warning in saved.warnings)
+    kit.assert_sound()
+
+
+def test_a_set_up_of_the_driver_that_was_killed_is_made_by_the_next_writer(kit: Any, run_and_die: Die) -> None:
+    """And the lock of git's configuration that it left is removed."""
+    kit.git("config", "--remove-section", "merge.taskkeep")
+    assert run_and_die(kit, "config.lock", ADD)
+    assert "taskkeep" not in kit.git("config", "--local", "--list")
+
+    saved = kit.project.add("after")
+
+    assert any("config.lock" in warning for warning in saved.warnings)
+    assert "merge.taskkeep.driver" in kit.git("config", "--local", "--list")
     kit.assert_sound()
 
 

@@ -376,6 +376,7 @@ def test_what_waits_becomes_a_commit_of_its_own(kit: Any) -> None:
     assert kit.titles() == {"first", "second", "waits 0", "waits 1", "waits 2"}
     txns = kit.git("log", "-1", "--format=%(trailers:key=Taskkeep-Txn,valueonly)").split()
     assert len(set(txns)) == 3
+    assert kit.git("log", "-1", "--format=%s").strip().endswith("(had waited)")
     assert kit.project.verify().ok
 
 

@@ -16,7 +16,7 @@ import taskkeep
 from taskkeep.backlog.changes import Edit
 from taskkeep.backlog.times import later
 from taskkeep.errors import BackupDamaged, DiskFault, UnknownPoint
-from taskkeep.store import backups
+from taskkeep.store import backups, retention
 from taskkeep.store.layout import Root
 
 
@@ -149,11 +149,11 @@ def test_a_compressing_that_a_crash_spoiled_is_begun_anew(kit: Any, monkeypatch:
     kit.project.update([kit.id_of("third")], Edit(set={"priority": "high"}))
     path = aged(kit, folder(kit) / names(kit)[-1], 2)
     data = path.read_bytes()
-    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
-    monkeypatch.setattr(backups, "PIECE", 2000)
-    monkeypatch.setattr(backups, "BUDGET", 0.0)
+    monkeypatch.setattr(retention, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(retention, "PIECE", 2000)
+    monkeypatch.setattr(retention, "BUDGET", 0.0)
     kit.project.add("fourth")
-    part = kit.local / backups.PART
+    part = kit.local / retention.PART
     assert part.stat().st_size
     part.write_bytes(b"\0" * part.stat().st_size)
 
@@ -169,10 +169,10 @@ def test_a_snapshot_that_was_compressed_already_is_not_compressed_twice(kit: Any
     ready = path.with_name(f"{path.name}.gz")
     ready.write_bytes(gzip.compress(path.read_bytes()))
     kept = ready.read_bytes()
-    backups._compress(Root(str(kit.root)), path.name, float("inf"))
+    retention._compress(Root(str(kit.root)), path.name, float("inf"))
     assert not path.exists()
     assert ready.read_bytes() == kept
-    assert not (kit.local / backups.PART).exists()
+    assert not (kit.local / retention.PART).exists()
 
 
 def test_a_compressor_that_errs_costs_no_snapshot(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,8 +188,8 @@ def test_a_save_spends_little_time_on_many_old_snapshots(kit: Any, monkeypatch: 
     (kit.root / ".taskkeep" / "config.toml").write_text("[backups]\ncount = 2\n")
     for number in range(4):
         kit.project.add(f"task {number}")
-    monkeypatch.setattr(backups, "OFTEN_SAVES", 1)
-    monkeypatch.setattr(backups, "BUDGET", 0.0)
+    monkeypatch.setattr(retention, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(retention, "BUDGET", 0.0)
     index = kit.local / "cache" / backups.INDEX
     index.write_bytes(b"".join(b"%064d backlog_none\n" % number for number in range(50)) + index.read_bytes())
     counts = []
@@ -197,7 +197,7 @@ def test_a_save_spends_little_time_on_many_old_snapshots(kit: Any, monkeypatch: 
         kit.project.add(f"more {number}")
         counts.append(len(names(kit)))
     assert len(set(counts)) == 1
-    monkeypatch.setattr(backups, "BUDGET", 60.0)
+    monkeypatch.setattr(retention, "BUDGET", 60.0)
     kit.project.add("the last")
     assert len(names(kit)) == 2
     assert b"backlog_none" not in index.read_bytes()

@@ -30,8 +30,8 @@ from taskkeep.errors import (
 )
 from taskkeep.store import log
 from taskkeep.store.layout import Root
-from taskkeep.store.past.history import is_ref
 from taskkeep.store.past.restoring import _refuse_invalid
+from taskkeep.store.past.when import is_ref
 
 from .test_mending import cut, flip, forget, log_file
 
@@ -364,7 +364,7 @@ def test_the_beginning_of_several_hashes_is_asked_about(bare_kit: Any) -> None:
             ["git", "hash-object", "-w", "--stdin"], cwd=bare_kit.folder, input=str(one).encode(), check=True,
             capture_output=True,
         )  # fmt: skip
-    with pytest.raises(AmbiguousPoint, match="several hashes"):
+    with pytest.raises(AmbiguousPoint, match="several things"):
         bare_kit.project.at(name)
 
 

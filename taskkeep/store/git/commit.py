@@ -24,9 +24,12 @@ _UNDER_WAY = {
     "CHERRY_PICK_HEAD": "a cherry-pick", "REVERT_HEAD": "a revert",
 }  # fmt: skip
 RETRIES = 3
-LINKS = 5  # how many names git follows from HEAD to a branch
+LINKS = 6  # how many steps git goes from HEAD to a commit
 # What a commit lays beside the repository's files, by ending.
-LEFT_BESIDE = ("index", "index.lock", "old-index", "token", "ref", "hook-index", "hook-index.lock", "message")
+LEFT_BESIDE = (
+    "index", "index.lock", "old-index", "token", "ref", "hook-index", "hook-index.lock", "message", "config",
+    "config.lock",
+)  # fmt: skip
 
 
 class HeadMovedError(Exception):
@@ -52,20 +55,14 @@ def refuse_obstacles(repository: Repository) -> None:
                 f"{what} is in progress here",
                 hint="Finish it or give it up with git first, then run this again.",
             )
-    if "GIT_COMMITTER_IDENT" not in repository.config or "GIT_AUTHOR_IDENT" not in repository.config:
-        raise _no_identity()
     known = os.environ.get("GIT_COMMITTER_EMAIL") or os.environ.get("EMAIL")
     if not (repository.config.get("user.email") or repository.config.get("committer.email") or known):
         answer = repository.run("var", "GIT_COMMITTER_IDENT")  # `var -l` makes one up without saying so
         if answer.status:
-            raise _no_identity()
-
-
-def _no_identity() -> NoIdentity:
-    return NoIdentity(
-        "git does not know who you are; nothing was changed",
-        hint="Set user.name and user.email with 'git config'.",
-    )
+            raise NoIdentity(
+                "git does not know who you are; nothing was changed",
+                hint="Set user.name and user.email with 'git config'.",
+            )
 
 
 def read_head(repository: Repository) -> Head:
@@ -79,10 +76,10 @@ def read_head(repository: Repository) -> Head:
     name = None
     for _ in range(LINKS):
         if not text.startswith("ref: "):
-            break
+            return Head(name, text or None)
         name = text[5:].strip()
         text = _read_ref(repository, name)
-    return Head(name, text or None)
+    raise CommitFailed("HEAD leads from name to name; nothing was changed", hint="See 'git symbolic-ref HEAD'.")
 
 
 def _read_ref(repository: Repository, name: str) -> str:
@@ -492,7 +489,8 @@ def clear_leftovers(repository: Repository, root: Root, token: str) -> list[str]
     head_ref = None
     with contextlib.suppress(OSError, TaskkeepError):
         head_ref = read_head(repository).ref
-    locks = [os.path.join(repository.git_dir, "index.lock"), os.path.join(repository.git_dir, "HEAD.lock")]
+    locks = [os.path.join(repository.git_dir, name) for name in ("index.lock", "HEAD.lock")]
+    locks.append(os.path.join(repository.common, "config.lock"))
     if head_ref:
         locks.append(os.path.join(repository.common, f"{head_ref}.lock"))
     for lock in locks:

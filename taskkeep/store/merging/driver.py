@@ -131,15 +131,10 @@ def _archives(path: str, versions: list[bytes]) -> list[dict[str, Task]]:
     """Our archive and theirs, as far as it can be found out from which commits the versions come."""
     beside = os.path.join(os.path.dirname(path), ARCHIVE)
     found = []
-    for number, commits in ((1, ["HEAD"]), (2, None)):
-        archive: dict[str, Task] = {}
-        for commit in _commits_of(path, versions[number]) if commits is None else commits:
-            answer = run(os.getcwd(), "cat-file", "blob", f"{commit}:{beside}")
-            if answer.status == 0:
-                archive = _by_id(text.parse(answer.out, ARCHIVE), ARCHIVE)
-            break
-        found.append(archive)
-    return found
+    for commit in ("HEAD", *_commits_of(path, versions[2])[:1]):
+        answer = run(os.getcwd(), "cat-file", "blob", f"{commit}:{beside}")
+        found.append(_by_id(text.parse(answer.out, ARCHIVE), ARCHIVE) if answer.status == 0 else {})
+    return [*found, {}][:2]
 
 
 def _likely_commits(path: str, data: bytes) -> list[str]:

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.files import read, remove, write_new
+from taskkeep.store.git.configuration import configure
 from taskkeep.store.git.repository import Repository
+from taskkeep.store.lock import writer_lock
 
 if TYPE_CHECKING:
     from taskkeep.store.layout import Root
@@ -48,27 +50,31 @@ def is_wanted(root: Root) -> bool:
         return False
 
 
-def set_up(repository: Repository) -> bool:
+def set_up(root: Root, repository: Repository) -> bool:
     """Write the section into the repository's configuration; False where that cannot be written."""
-    for name, value in ((NAME, "taskkeep: merges tasks by identity and field"), (DRIVER, line())):
-        if repository.run("config", "--local", name, value).status:
-            return False
-        repository.config[name] = value
+    values = {NAME: "taskkeep: merges tasks by identity and field", DRIVER: line()}
+    if not configure(root, repository, *values.items()):
+        return False
+    repository.config.update(values)
     return True
 
 
 def take_out(root: Root, repository: Repository) -> bool:
-    """Take the section out again, and remember in this checkout not to write it anew. Raises OSError."""
+    """Take the section out again, and remember in this checkout not to write it anew.
+
+    Raises OSError, BacklogLocked.
+    """
     os.makedirs(root.local, exist_ok=True)
     note = os.path.join(root.local, UNINSTALLED)
     if not os.path.lexists(note):
         write_new(note, [])
-    return repository.run("config", "--local", "--remove-section", SECTION).status == 0
+    with writer_lock(root.lock, wait=10):
+        return configure(root, repository, ["--remove-section", SECTION])
 
 
 def welcome(root: Root, repository: Repository) -> str | None:
     """Set the driver up where the attributes name it and git does not know it; what to say of that."""
-    if is_set_up(repository) or not is_wanted(root) or not set_up(repository):
+    if is_set_up(repository) or not is_wanted(root) or not set_up(root, repository):
         return None
     return (
         f"note: set up git's merge driver in the section '{SECTION}' of .git/config; 'taskkeep uninstall' takes it out"
@@ -96,4 +102,4 @@ def mend(root: Root, repository: Repository) -> bool:
     if trouble(repository) is None or "merge-driver" not in repository.config.get(DRIVER, "merge-driver"):
         return False
     remove(os.path.join(root.local, UNINSTALLED))
-    return set_up(repository)
+    return set_up(root, repository)

@@ -13,7 +13,7 @@ from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.rules import problems
 from taskkeep.backlog.shape import quick_ok
 from taskkeep.backlog.task import canonical, shortened
-from taskkeep.errors import BacklogUnreadable, ConfigInvalid, TaskkeepError, UnknownField
+from taskkeep.errors import BacklogUnreadable, ConfigInvalid, UnknownField
 from taskkeep.store.config import config_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
 from taskkeep.store.log import archive_after
@@ -142,8 +142,6 @@ def _parse(judged: Judged, name: str) -> list[Task] | None:
         findings.add(error.code, error.message, file=name, line=line or 1, hint=error.hint or FROM_GIT)
     except UnknownField as error:
         findings.add("schema", error.message, file=name, line=1, hint=error.hint)
-    except TaskkeepError as error:
-        findings.add("unreadable", error.message, file=name, line=1, hint=error.hint)
     return None
 
 
@@ -312,10 +310,10 @@ def _agrees(judged: Judged, replay: Replay, expected: Mapping[str, Task], moved:
 
 def _is_text(judged: Judged, name: str, wanted: list[Task]) -> bool:
     """Is the file, byte for byte, the canonical text of these tasks?"""
-    if name in judged.written:
-        there = judged.tasks[name] or []
-        return len(there) == len(wanted) and all(map(text.is_same_text, there, wanted))
-    return text.dump(wanted) == judged.tree.data(name)
+    if name not in judged.written:
+        return False  # of no tasks
+    there = judged.tasks[name] or []
+    return len(there) == len(wanted) and all(map(text.is_same_text, there, wanted))
 
 
 def _allows(judged: Judged, replay: Replay) -> bool:

@@ -59,10 +59,8 @@ def read_events(data: bytes) -> EventFile:
     ]
     names = [event["hash"] for event in events]
     if len(set(names)) != len(names):
-        for at, name in enumerate(names):
-            if name in names[:at]:
-                troubles.append((lines[at], "gives an event for the second time"))
-                break
+        twice = next(at for at, name in enumerate(names) if name in names[:at])
+        troubles.append((lines[twice], "gives an event for the second time"))
     place = {name: at for at, name in enumerate(names)}
     for at, event in enumerate(events):
         # A pack has its requests in the order of their files' names, which clocks may disorder.
@@ -220,9 +218,10 @@ class Shared:
         """Read all that these trees need, in one process instead of several."""
         self.fetch(key for tree in trees for key in tree.files.values() if key not in self.events)
 
-    def events_of(self, key: str, data: bytes) -> EventFile:
+    def events_of(self, key: str) -> EventFile:
+        """The events of a file of this id, which has been fetched."""
         if key not in self.events:
-            self.events[key] = read_events(data)
+            self.events[key] = read_events(self.blobs[key])
         return self.events[key]
 
 
@@ -268,10 +267,7 @@ class Tree:
     def log(self) -> Log:
         shared = self.shared
         shared.fetch(key for key in self.audit.values() if key not in shared.events)
-        files = {
-            name: shared.events[key] if key in shared.events else shared.events_of(key, shared.blobs[key])
-            for name, key in self.audit.items()
-        }
+        files = {name: shared.events_of(key) for name, key in self.audit.items()}
         return Log(files, sound=not any(name.startswith(AUDIT) for name in self.odd))
 
     def places(self, name: str) -> Places:
