@@ -115,7 +115,8 @@ def branch_off(folder: Path, ledger: Path, seed: int, stop: threading.Event) -> 
             topic = f"topic-{number}"
             with tempfile.TemporaryDirectory(dir=folder.parent) as place:
                 clone = Backlog(Path(place) / "clone")
-                main.git("clone", "-q", str(folder), str(clone.folder))
+                # Not by links: git stumbles over an object that another process is just writing.
+                main.git("clone", "-q", "--no-local", str(folder), str(clone.folder))
                 for name in ("user.name", "user.email"):
                     clone.git("config", name, main.git("config", name).strip())
                 rows = []

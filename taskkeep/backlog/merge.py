@@ -457,7 +457,8 @@ def _closing_edge(result: Backlog, field: str, o: _Side, t: _Side) -> tuple[str,
 
 
 def _links_of(side: _Side, task: Task, field: str) -> Any:
-    return links(side.tasks.get(task["uid"], {}), field)
+    """A side's links of a live task; those of an archived one are history, which nobody judged there."""
+    return () if task["uid"] in side.archived else links(side.tasks.get(task["uid"], {}), field)
 
 
 # -- texts -------------------------------------------------------------------------------------

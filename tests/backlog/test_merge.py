@@ -253,6 +253,22 @@ def test_a_task_claimed_on_both_sides_is_a_conflict() -> None:
     assert merged.tasks["T0001"]["claimed_until"] == one.backlog.tasks["T0001"]["claimed_until"]
 
 
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_task_that_comes_back_from_the_archive_closes_no_circle(turned: bool) -> None:
+    """Its links were history there; which of them stays is a conflict."""
+    root, one, other = forked([("add", "T0001", "a"), ("add", "T0002", "b")], [("link", "T0001", "T0002")])
+    one.do([("note", "T0001", "still here")])
+    other.do([("archive", "T0001", None)], [("link", "T0002", "T0001")])
+    sides = (other, one) if turned else (one, other)
+
+    merged, conflicts = merge(root.backlog, sides[0].backlog, sides[1].backlog)
+
+    assert list(merged.tasks) == ["T0001", "T0002"]
+    assert problems(merged) == []
+    assert [conflict.kind for conflict in conflicts] == ["cycle"]
+    assert sides[0].join(sides[1], merged) == []
+
+
 def test_what_is_archived_on_one_side_and_edited_on_the_other_comes_back() -> None:
     root, one, other = forked([("add", "T0001", "a"), ("add", "T0002", "b")])
     one.do([("archive", "T0001", None), ("archive", "T0002", None)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from branches import STOCK, Branch, by_uid, requests
+from branches import Branch, by_uid, requests
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +24,7 @@ class Meeting:
     """Two branches of one backlog and their merge, to be settled choice by choice."""
 
     def __init__(self, base: list[Any], left: list[Any], right: list[Any]) -> None:
-        root = Branch().do(STOCK, *base)
+        root = Branch().do(*base)
         self.versions = (root, root.fork().do(*left), root.fork().do(*right))
         self.merged: Merged = merge_versions(*(side.backlog for side in self.versions))
         self.backlog = self.merged.backlog

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from branches import STOCK, Branch, requests
+from branches import Branch, requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -19,7 +19,7 @@ from taskkeep.store.merging.driver import merge_files
 @given(requests, requests, requests, st.booleans())
 def test_the_driver_gives_the_plain_merge(tmp_path: Path, base: Any, left: Any, right: Any, canonical: bool) -> None:
     """Byte for byte, with the same conflicts, whatever form the versions have."""
-    root = Branch().do(STOCK, *base)
+    root = Branch().do(*base)
     sides = [Backlog(branch.backlog.tasks) for branch in (root, root.fork().do(*left), root.fork().do(*right))]
     files = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
     for name, side in zip(files, sides, strict=True):
