@@ -12,7 +12,7 @@ from taskkeep.backlog.rules import LINK_FIELDS, circles, links
 from taskkeep.backlog.task import CLAIM, FIELDS, FINISHED, SET_FIELDS, STATE_FIELDS, canonical, same, same_task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Set
 
     from taskkeep.backlog.replay import Replay
     from taskkeep.backlog.task import Task
@@ -67,13 +67,17 @@ class _Side:
 
 
 class Merged(NamedTuple):
-    """A merge and the tasks of the three versions by uid, under the ids that they have in the end."""
+    """A merge and the tasks of the three versions by uid, under the ids that they have in the end.
+
+    *archived*: the uids of those that lay in the archive of ours, and of theirs; their links are history.
+    """
 
     backlog: Backlog
     conflicts: list[Conflict]
     base: Mapping[str, Task]
     ours: Mapping[str, Task]
     theirs: Mapping[str, Task]
+    archived: tuple[Set[str], Set[str]]
 
 
 def merge(base: Backlog, ours: Backlog, theirs: Backlog) -> tuple[Backlog, list[Conflict]]:
@@ -115,7 +119,7 @@ def merge_versions(base: Backlog, ours: Backlog, theirs: Backlog) -> Merged:
     result = _without_dangling(result, b, o, t, conflicts)
     result = _without_circles(result, b, o, t, conflicts)
     conflicts.sort(key=lambda conflict: (conflict.task_id, conflict.field or "", conflict.kind))
-    return Merged(result, conflicts, b.tasks, o.tasks, t.tasks)
+    return Merged(result, conflicts, b.tasks, o.tasks, t.tasks, (o.archived, t.archived))
 
 
 def common_state(replay: Replay) -> Backlog:

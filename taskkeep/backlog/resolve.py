@@ -11,7 +11,7 @@ from taskkeep.backlog.task import CLAIM, STATE_FIELDS, canonical
 from taskkeep.errors import Usage
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from taskkeep.backlog.backlog import Backlog
     from taskkeep.backlog.merge import Merged
@@ -133,6 +133,11 @@ def _linked(backlog: Backlog, merged: Merged, conflict: Conflict, task: Task, ch
         value: Any = wanted[0] if wanted else None
     else:
         value = sorted({*links(task, field), *wanted})
+
+    def own_links(uid: str) -> Sequence[str]:
+        """What that side had judged itself: the links of its live tasks."""
+        return () if uid in merged.archived[choice == "theirs"] else links(chosen.get(uid, {}), field)
+
     by_id = {one["id"]: one for one in chosen.values()}
     for target in wanted:
         if target not in backlog and target in by_id:
@@ -144,7 +149,7 @@ def _linked(backlog: Backlog, merged: Merged, conflict: Conflict, task: Task, ch
             (task_id, target)
             for task_id in groups[0]
             for target in links(backlog.tasks[task_id], field)
-            if target in inside and target not in links(chosen.get(backlog.tasks[task_id]["uid"], {}), field)
+            if target in inside and target not in own_links(backlog.tasks[task_id]["uid"])
         ]
         if not edges:
             break  # that side had the circle before

@@ -247,6 +247,18 @@ def test_of_a_circle_that_only_the_merge_makes_one_side_stands(field: str, choic
     assert problems(meeting.backlog) == []
 
 
+def test_a_circle_through_a_task_that_the_side_had_archived_is_opened() -> None:
+    """Nobody judges what the links of an archived task lead to; here the other side brings it back."""
+    link, note = ("link", "T0002", "T0001"), ("note", "T0001", "seen")
+    meeting = Meeting([ADD, [("link", "T0001", "T0002")]], [[note]], [[("archive", "T0001", None), link]])
+
+    for conflict in meeting.merged.conflicts:
+        meeting.settle(conflict.task_id, conflict.field, "theirs")
+
+    assert problems(meeting.backlog) == []
+    assert meeting.backlog.tasks["T0002"]["depends_on"] == ["T0001"]
+
+
 def test_a_circle_that_the_side_had_itself_stays_as_it_was_there() -> None:
     """It was broken before, and which of its links is wrong nobody can tell."""
     meeting = Meeting([ADD], [[("link", "T0001", "T0002")]], [[("link", "T0003", "T0001")]])
