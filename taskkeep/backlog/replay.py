@@ -503,7 +503,10 @@ class _Reconciliation:
             return "same" if value == (wanted.get(field) or []) else ""
         must, may = bounds
         names = {_name(item) for item in value}
-        if must <= names <= may:
+        covered = names
+        if field == "acceptance_criteria":  # of one that both sides added, ticked by one, the ticked one stays
+            covered = names | {_name({**item, "done": False}) for item in value}
+        if must <= covered and names <= may:
             return "joined" if must != may or field in SEQUENCE_FIELDS else "same"
         if field == "aliases":
             ids = {side[task["uid"]]["id"] for side in self.replay.sides() if task["uid"] in side}

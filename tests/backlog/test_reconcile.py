@@ -498,3 +498,16 @@ def test_the_order_of_events_is_that_of_their_making_whatever_their_clocks_said(
     assert heads(ordered) == [early["hash"], one.events[-1]["hash"]]
     assert causal_order([]) == heads([]) == []
     assert causal_order(events[::-1]) == ordered
+
+
+def test_of_a_criterion_that_both_added_the_ticked_one_stands_for_both() -> None:
+    unticked, ticked = ({"text": "has a picture", "done": done} for done in (False, True))
+    meeting = Meeting(
+        [ADD],
+        [update(acceptance_criteria=[unticked])],
+        [[*update(acceptance_criteria=[unticked]), ("check", "T0001", 1)]],
+    )
+
+    assert meeting.file.tasks["T0001"]["acceptance_criteria"] == [ticked]
+    assert meeting.judged() == ({"acceptance_criteria": "rule"}, [])
+    assert meeting.judged(acceptance_criteria=[unticked])[1] == ["T0001: acceptance_criteria"]
