@@ -115,7 +115,7 @@ def new_task(
     draft.setdefault("created_by", actor)
     draft.setdefault("updated_at", now)
     draft["id"], draft["uid"] = task_id, uid
-    _set_status(draft, draft["status"], now)
+    put_status(draft, draft["status"], now)
     return canonical(draft)
 
 
@@ -145,7 +145,7 @@ def update_task(backlog: Backlog, task_id: str, edit: Edit, *, now: str, actor: 
     Raises TaskNotFound, InvalidField, UnknownField, DanglingLink, LinkCycle, AmbiguousId,
     CriterionNotFound, ClaimHeld.
     """
-    task = _free_task(backlog, task_id, now=now, actor=actor, force=force)
+    task = free_task(backlog, task_id, now=now, actor=actor, force=force)
     draft = dict(task)
     _apply_fields(backlog, task, draft, edit.set, now, actor)
     if edit.check or edit.uncheck:
@@ -156,7 +156,7 @@ def update_task(backlog: Backlog, task_id: str, edit: Edit, *, now: str, actor: 
         draft[field] = _more(backlog, task, field, draft.get(field, []), entries, now, actor)
     if edit.metadata:
         draft["metadata"] = _patched(task["id"], draft.get("metadata", {}), edit.metadata)
-    return _with(backlog, task, draft, now)
+    return with_draft(backlog, task, draft, now)
 
 
 def merge_object(
@@ -170,7 +170,7 @@ def merge_object(
 
     Raises as `update_task` does.
     """
-    task = _free_task(backlog, task_id, now=now, actor=actor, force=force)
+    task = free_task(backlog, task_id, now=now, actor=actor, force=force)
     wanted: dict[str, Any] = {}
     metadata: dict[str, Any] = {}
     for field, value in obj.items():
@@ -191,7 +191,7 @@ def merge_object(
     _apply_fields(backlog, task, draft, wanted, now, actor)
     if metadata:
         draft["metadata"] = _patched(task["id"], draft.get("metadata", {}), metadata)
-    return _with(backlog, task, draft, now)
+    return with_draft(backlog, task, draft, now)
 
 
 def object_etag(obj: Mapping[str, Any]) -> str | None:
@@ -222,7 +222,7 @@ def _apply_fields(backlog: Backlog, task: Task, draft: Task, fields: Mapping[str
     status = values.pop("status", None)
     draft.update(values)
     if status is not None:
-        _set_status(draft, status, now)
+        put_status(draft, status, now)
 
 
 def _ticked(task_id: str, draft: Task, edit: Edit) -> list[dict[str, Any]]:
@@ -344,10 +344,10 @@ def set_status(backlog: Backlog, task_id: str, status: str, *, now: str, actor: 
 
     Raises TaskNotFound, InvalidField, ClaimHeld.
     """
-    task = _free_task(backlog, task_id, now=now, actor=actor, force=force)
+    task = free_task(backlog, task_id, now=now, actor=actor, force=force)
     draft = dict(task)
-    _set_status(draft, read_choice("status", status, task_id=task["id"]), now)
-    return _with(backlog, task, draft, now)
+    put_status(draft, read_choice("status", status, task_id=task["id"]), now)
+    return with_draft(backlog, task, draft, now)
 
 
 def finish_task(backlog: Backlog, task_id: str, *, now: str, actor: str, force: bool = False) -> Backlog:
@@ -358,13 +358,13 @@ def finish_task(backlog: Backlog, task_id: str, *, now: str, actor: str, force: 
 
     Raises TaskNotFound, ClaimHeld, or TaskBlocked while a task it depends on is open.
     """
-    task = _free_task(backlog, task_id, now=now, actor=actor, force=force)
+    task = free_task(backlog, task_id, now=now, actor=actor, force=force)
     if task["status"] != "done" and not force and (blockers := backlog.blockers(task)):
         raise TaskBlocked(task["id"], blockers)
     return set_status(backlog, task["id"], "done", now=now, actor=actor, force=force)
 
 
-def _set_status(draft: Task, status: str, now: str) -> None:
+def put_status(draft: Task, status: str, now: str) -> None:
     draft["status"] = status
     if status == "in_progress":
         draft.setdefault("started_at", now)
@@ -383,7 +383,7 @@ def add_note(backlog: Backlog, task_id: str, text: str, *, now: str, actor: str)
     """The backlog with a note more at the end of a task's notes; free whoever holds the task."""
     task = backlog.task(task_id)
     notes = _dated(normal_list("notes", [text], task_id=task["id"]), (), task["id"], now, actor)
-    return _with(backlog, task, {**task, "notes": [*task.get("notes", ()), *notes]}, now)
+    return with_draft(backlog, task, {**task, "notes": [*task.get("notes", ()), *notes]}, now)
 
 
 def delete_tasks(
@@ -402,7 +402,7 @@ def delete_tasks(
     Raises TaskNotFound, ClaimHeld (also for a task to be unlinked), or TaskNeeded while live
     tasks that stay name one of them.
     """
-    gone = dict.fromkeys(_free_task(backlog, task_id, now=now, actor=actor, force=force)["id"] for task_id in ids)
+    gone = dict.fromkeys(free_task(backlog, task_id, now=now, actor=actor, force=force)["id"] for task_id in ids)
     dependents = [task_id for task_id in backlog.naming(gone) if task_id not in gone]
     if dependents and not unlink:
         needed = [task_id for task_id in gone if any(_names(backlog.tasks[other], task_id) for other in dependents)]
@@ -410,7 +410,7 @@ def delete_tasks(
         raise TaskNeeded(needed[0], naming)
     unlinked = []
     for dependent in dependents:
-        draft = dict(_free_task(backlog, dependent, now=now, actor=actor, force=force))
+        draft = dict(free_task(backlog, dependent, now=now, actor=actor, force=force))
         if draft.get("parent") in gone:
             del draft["parent"]
         draft["depends_on"] = [target for target in draft.get("depends_on", ()) if target not in gone]
@@ -425,7 +425,7 @@ def _names(task: Task, target: str) -> bool:
 # -- common to all -------------------------------------------------------------------------
 
 
-def _free_task(backlog: Backlog, task_id: str, *, now: str, actor: str, force: bool) -> Task:
+def free_task(backlog: Backlog, task_id: str, *, now: str, actor: str, force: bool) -> Task:
     """The task, unless another's claim on it runs."""
     task = backlog.task(task_id)
     holder, until = task.get("claimed_by"), task.get("claimed_until")
@@ -434,7 +434,7 @@ def _free_task(backlog: Backlog, task_id: str, *, now: str, actor: str, force: b
     return task
 
 
-def _with(backlog: Backlog, task: Task, draft: Task, now: str) -> Backlog:
+def with_draft(backlog: Backlog, task: Task, draft: Task, now: str) -> Backlog:
     """The backlog with *draft* in place of *task*, or the same one where they are equal."""
     changed = canonical(draft)
     if same(changed, canonical(task)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.backlog.changes import _free_task, _set_status, _with
+from taskkeep.backlog.changes import free_task, put_status, with_draft
 from taskkeep.backlog.task import OPEN
 from taskkeep.backlog.times import later, seconds_of
 from taskkeep.errors import InvalidField, NothingReady, StaleClaim, TaskFinished
@@ -76,7 +76,7 @@ def claim_task(backlog: Backlog, task_id: str, *, ledger: Ledger, lease: int, no
 
     Raises TaskNotFound, TaskFinished, ClaimHeld.
     """
-    task = _free_task(backlog, task_id, now=now, actor=actor, force=False)
+    task = free_task(backlog, task_id, now=now, actor=actor, force=False)
     if task["status"] not in OPEN:
         raise TaskFinished(task["id"], task["status"])
     until = later(now, lease)
@@ -88,8 +88,8 @@ def claim_task(backlog: Backlog, task_id: str, *, ledger: Ledger, lease: int, no
             ledger.take_over(task)
         ledger.grant(task["uid"])
     draft = {**task, "claimed_by": actor, "claimed_until": until}
-    _set_status(draft, "in_progress", now)
-    return _with(backlog, task, draft, now)
+    put_status(draft, "in_progress", now)
+    return with_draft(backlog, task, draft, now)
 
 
 def release_task(backlog: Backlog, task_id: str, *, now: str, actor: str, force: bool = False) -> Backlog:
@@ -97,12 +97,12 @@ def release_task(backlog: Backlog, task_id: str, *, now: str, actor: str, force:
 
     Raises TaskNotFound, ClaimHeld while another's lease runs, but with *force*.
     """
-    task = _free_task(backlog, task_id, now=now, actor=actor, force=force)
+    task = free_task(backlog, task_id, now=now, actor=actor, force=force)
     if "claimed_by" not in task and "claimed_until" not in task:
         return backlog
     draft = {field: value for field, value in task.items() if field not in ("claimed_by", "claimed_until")}
-    _set_status(draft, "todo", now)
-    return _with(backlog, task, draft, now)
+    put_status(draft, "todo", now)
+    return with_draft(backlog, task, draft, now)
 
 
 def best_ready(backlog: Backlog, query: Query, *, now: str, actor: str, today: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks import task as plain_task
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import (
@@ -19,26 +21,12 @@ from taskkeep.backlog.merge import (
     merged_set,
     merged_text,
 )
-from taskkeep.backlog.task import Task, canonical
+from taskkeep.backlog.task import Task
 
 T1, T2, T3 = (f"2026-11-2{day}T12:00:00.000000Z" for day in (1, 2, 3))
 
 
-def task(number: int = 1, **fields: Any) -> Task:
-    return canonical(
-        {
-            "id": f"T{number:04d}",
-            "uid": f"{number:032x}",
-            "title": "One",
-            "status": "todo",
-            "priority": "medium",
-            "type": "task",
-            "created_at": T1,
-            "created_by": "ada",
-            "updated_at": T1,
-            **fields,
-        }
-    )
+task = partial(plain_task, made=T1)
 
 
 def merged(was: dict[str, Any] | None, mine: dict[str, Any], yours: dict[str, Any]) -> tuple[Task, list[Conflict]]:

@@ -2,33 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
+from tasks import task
 
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.task import CLAIM, FIELDS, Task, canonical
+from taskkeep.backlog.task import CLAIM, FIELDS
 from taskkeep.backlog.travel import FIXED, restore, restore_fields
 from taskkeep.errors import IdTaken, LinksMissing, TaskNotFound, Usage
 
-MADE, NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (0, 5, 6))
-
-
-def task(number: int = 1, **fields: Any) -> Task:
-    return canonical(
-        {
-            "id": f"T{number:04d}",
-            "uid": f"{number:032x}",
-            "title": "One",
-            "status": "todo",
-            "priority": "medium",
-            "type": "task",
-            "created_at": MADE,
-            "created_by": "ada",
-            "updated_at": MADE,
-            **fields,
-        }
-    )
+NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (5, 6))
 
 
 def uid(number: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from tasks import MADE, task
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
@@ -24,7 +25,7 @@ from taskkeep.backlog.rewrite import (
     untouched,
     upon,
 )
-from taskkeep.backlog.task import Task, canonical
+from taskkeep.backlog.task import canonical
 from taskkeep.errors import (
     FieldsReverted,
     InputInvalid,
@@ -35,24 +36,7 @@ from taskkeep.errors import (
     UnknownField,
 )
 
-MADE, NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (0, 5, 6))
-
-
-def task(number: int = 1, **fields: Any) -> Task:
-    return canonical(
-        {
-            "id": f"T{number:04d}",
-            "uid": f"{number:032x}",
-            "title": "One",
-            "status": "todo",
-            "priority": "medium",
-            "type": "task",
-            "created_at": MADE,
-            "created_by": "ada",
-            "updated_at": MADE,
-            **fields,
-        }
-    )
+NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (5, 6))
 
 
 def past(*states: Backlog) -> Past:

@@ -6,31 +6,14 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from tasks import MADE, task
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import Chain, Event, Request, task_changes
-from taskkeep.backlog.task import Task, canonical
 from taskkeep.backlog.travel import undo
 from taskkeep.errors import ChangedSince, ClaimHeld, IdTaken, TaskNeeded
 
-MADE, NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (0, 5, 6))
-
-
-def task(number: int = 1, **fields: Any) -> Task:
-    return canonical(
-        {
-            "id": f"T{number:04d}",
-            "uid": f"{number:032x}",
-            "title": "One",
-            "status": "todo",
-            "priority": "medium",
-            "type": "task",
-            "created_at": MADE,
-            "created_by": "ada",
-            "updated_at": MADE,
-            **fields,
-        }
-    )
+NOW, LATER = (f"2026-11-2{day}T12:00:00.000000Z" for day in (5, 6))
 
 
 def step(before: Backlog, after: Backlog) -> list[Event]:
