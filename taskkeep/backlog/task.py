@@ -252,7 +252,7 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     """Up to three of *known* that look like *word*, best first."""
     from difflib import get_close_matches
 
-    return get_close_matches(word[:50], list(known), n=3, cutoff=0.6)
+    return get_close_matches(word[:50], list(known))
 
 
 def shortened(text: str) -> str:
