@@ -54,6 +54,15 @@ def test_ids_to_be_named_may_repeat_and_stand_in_one_list(cli: Cli, tmp_path: Pa
     assert cli("apply", str(file), "--allow-delete", "T99999").status == 3
 
 
+def test_adopt_says_that_it_recorded_what_no_field_shows(cli: Cli) -> None:
+    cli("add", "one")
+    path = cli.folder / "backlog.json"
+    path.write_text(json.dumps(json.loads(path.read_text())))
+
+    assert cli("adopt").out == "recorded; no field of a task differs\n"
+    assert "nothing to change" in cli("adopt").err
+
+
 def test_a_hand_edit_in_the_way_points_to_adopt(cli: Cli) -> None:
     cli.add("one")
     (cli.folder / "backlog.json").write_bytes(rewrite(cli, title="by hand"))

@@ -85,7 +85,10 @@ def _allowed(delete: list[str] | None, revert: list[str] | None) -> dict[str, An
 
 
 def _show(call: Call, saved: Saved) -> None:
+    said = ""
     if not call.output.is_json and not call.quiet and saved.difference is not None:
-        call.output.text(difference_lines(saved.difference, call.output.screen))
+        lines = difference_lines(saved.difference, call.output.screen)
+        call.output.text(lines)
         saved = saved._replace(tasks=[])
-    call.output.saved(saved)
+        said = "" if lines else "recorded; no field of a task differs"  # the form of a file, a meeting of branches
+    call.output.saved(saved, said=said)
