@@ -79,7 +79,9 @@ def _edit(conflict: Conflict, value: Any) -> Edit:
 
 def _both(conflict: Conflict) -> Any:
     if conflict.field == "description":
-        return merged_text(conflict.base or "", conflict.ours or "", conflict.theirs or "")
+        if not conflict.ours or not conflict.theirs:
+            return conflict.ours or conflict.theirs
+        return merged_text(conflict.base or "", conflict.ours, conflict.theirs)
     raise Usage(f"{conflict.field} cannot be both", hint="Pass --ours, --theirs or --value.")
 
 

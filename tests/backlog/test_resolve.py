@@ -107,7 +107,7 @@ def test_both_of_a_text_that_one_side_took_out_is_what_the_other_made_of_it() ->
     ):
         meeting = Meeting(base, [edited(**left)], [edited(**right)])
 
-        assert "c" in meeting.settle("T0001", "description", "both").tasks["T0001"]["description"]
+        assert meeting.settle("T0001", "description", "both").tasks["T0001"]["description"] == "a\nc"
 
 
 @pytest.mark.parametrize(("choice", "status"), [("ours", "done"), ("theirs", "in_progress"), ("value", "review")])
