@@ -49,6 +49,15 @@ steps = st.one_of(
     st.tuples(st.just("archive"), ids, st.none()),
 )
 requests = st.lists(st.lists(steps, min_size=1, max_size=3), max_size=6)
+ticks = st.one_of(  # what is done to the criteria of one task, of which several say the same
+    st.tuples(st.sampled_from(["check", "uncheck"]), st.just(IDS[0]), st.integers(1, 3)),
+    st.tuples(st.just("accept"), st.just(IDS[0]), st.sampled_from(["one", "two"])),
+    st.tuples(
+        st.just("update"),
+        st.just(IDS[0]),
+        st.fixed_dictionaries({"acceptance_criteria": st.lists(st.sampled_from(["one", "two"]), max_size=4)}),
+    ),
+)
 
 
 class Branch:

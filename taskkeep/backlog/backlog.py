@@ -157,13 +157,11 @@ class Backlog:
         """Ids that the writer may have meant: one it begins, or one character away."""
         if not 1 <= len(text) <= 40:
             return []
-        likely = text.replace("O", "0").replace("I", "1").replace("L", "1").replace("U", "V")
-        found = [likely] if likely in self.tasks else []
+        likely = [text.replace("O", "0").replace("I", "1").replace("L", "1").replace("U", "V"), f"T{text}"]
         number = text.lstrip("#T-")
-        if number.isascii() and number.isdigit() and (padded := f"T{number.zfill(4)}") in self.tasks:
-            found.append(padded)
-        if not text.startswith("T"):
-            found += [f"T{text}"] if f"T{text}" in self.tasks and f"T{text}" not in found else []
+        if number.isascii() and number.isdigit():
+            likely.insert(1, f"T{number.zfill(4)}")
+        found = [task_id for task_id in dict.fromkeys(likely) if task_id in self.tasks]
         for task_id in self.tasks:
             if len(found) >= NEAREST_LIMIT:
                 break

@@ -151,11 +151,11 @@ def update_task(backlog: Backlog, task_id: str, edit: Edit, *, now: str, actor: 
     if edit.check or edit.uncheck:
         draft["acceptance_criteria"] = _ticked(task["id"], draft, edit)
     for field, entries in edit.remove.items():
-        draft[field] = _less(backlog, task, field, draft.get(field, []), entries)
+        draft[field] = _less(backlog, task, field, draft.get(field), entries)
     for field, entries in edit.add.items():
-        draft[field] = _more(backlog, task, field, draft.get(field, []), entries, now, actor)
+        draft[field] = _more(backlog, task, field, draft.get(field), entries, now, actor)
     if edit.metadata:
-        draft["metadata"] = _patched(task["id"], draft.get("metadata", {}), edit.metadata)
+        draft["metadata"] = _patched(task["id"], draft.get("metadata"), edit.metadata)
     return with_draft(backlog, task, draft, now)
 
 
@@ -190,7 +190,7 @@ def merge_object(
     draft = dict(task)
     _apply_fields(backlog, task, draft, wanted, now, actor)
     if metadata:
-        draft["metadata"] = _patched(task["id"], draft.get("metadata", {}), metadata)
+        draft["metadata"] = _patched(task["id"], draft.get("metadata"), metadata)
     return with_draft(backlog, task, draft, now)
 
 

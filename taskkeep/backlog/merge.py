@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.ids import ALPHABET
 from taskkeep.backlog.rules import LINK_FIELDS, circles, links
-from taskkeep.backlog.task import CLAIM, FIELDS, FINISHED, SET_FIELDS, STATE_FIELDS, canonical, same, same_task
+from taskkeep.backlog.task import (
+    CLAIM,
+    FIELDS,
+    FINISHED,
+    SET_FIELDS,
+    STATE_FIELDS,
+    canonical,
+    numbered,
+    same,
+    same_task,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Set
@@ -290,7 +300,7 @@ def _merged_metadata(
 
 def merged_notes(was: list[Any], mine: list[Any], yours: list[Any]) -> list[Any]:
     """Notes that both have, then the new ones of both by their time, each side's own order kept."""
-    old, one, other = ({_encode(note): note for note in notes} for notes in (was, mine, yours))
+    old, one, other = (numbered(notes) for notes in (was, mine, yours))
     kept = [note for name, note in _ordered(old, one, other).items() if name in one and name in other]
     first = [note for name, note in one.items() if name not in old]
     second = [note for name, note in other.items() if name not in old and name not in one]
@@ -303,7 +313,7 @@ def merged_notes(was: list[Any], mine: list[Any], yours: list[Any]) -> list[Any]
 
 def merged_criteria(was: list[Any], mine: list[Any], yours: list[Any]) -> list[Any]:
     """Criteria by their text: ticked on one side is ticked; one side's change outlives the other's removal."""
-    old, one, other = (_numbered(items) for items in (was, mine, yours))
+    old, one, other = (numbered(items) for items in (was, mine, yours))
     result = []
     for name, item in _ordered(old, one, other).items():
         sides = [side[name] for side in (one, other) if name in side]
@@ -315,17 +325,6 @@ def merged_criteria(was: list[Any], mine: list[Any], yours: list[Any]) -> list[A
         sides = [side[name] for side in (one, other) if name in side]
         result.append(next((item for item in sides if item["done"]), sides[0]))
     return result
-
-
-def _numbered(items: list[Any]) -> dict[tuple[str, int], Any]:
-    """Criteria by text; of those that say the same, the first, the second and so on."""
-    found: dict[tuple[str, int], Any] = {}
-    for item in items:
-        number = 0
-        while (item["text"], number) in found:
-            number += 1
-        found[item["text"], number] = item
-    return found
 
 
 def _ordered(old: dict[Any, Any], one: dict[Any, Any], other: dict[Any, Any]) -> dict[Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect
+from functools import cached_property
 from typing import NamedTuple
 
 # A string, with its colon where it is a key; or what opens and closes. All else tells nothing of places.
@@ -24,26 +25,30 @@ class Places:
 
     def __init__(self, data: bytes) -> None:
         self._text = data.decode("utf-8", "replace")
-        self._found: list[Place] | None = None
-        self._by_id: dict[str, list[Place]] = {}
-        self._sorted: list[str] | None = None
 
-    @property
+    @cached_property
     def all(self) -> list[Place]:
-        if self._found is None:
-            self._found = self._read()
-            for place in self._found:
-                self._by_id.setdefault(place.task_id, []).append(place)
-        return self._found
+        return self._read()
+
+    @cached_property
+    def _by_id(self) -> dict[str, list[Place]]:
+        found: dict[str, list[Place]] = {}
+        for place in self.all:
+            found.setdefault(place.task_id, []).append(place)
+        return found
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return [place.task_id for place in self.all]
 
     def task(self, task_id: str, *, last: bool = False) -> int | None:
         """The line of the first (or last) task of this id."""
-        lines = [place.line for place in self._of(task_id)]
+        lines = [place.line for place in self._by_id.get(task_id, ())]
         return lines[-1 if last else 0] if lines else None
 
     def field(self, task_id: str, field: str | None) -> int | None:
         """The line of a task's field, that of the task where it has none of this name."""
-        for place in self._of(task_id):
+        for place in self._by_id.get(task_id, ()):
             return place.fields.get(field or "", place.line)
         return None
 
@@ -51,12 +56,7 @@ class Places:
         """Where a task that is gone would stand: the line of the one after it, else of the last."""
         if not self.all:
             return 1
-        if self._sorted is None:
-            self._sorted = [place.task_id for place in self.all]
         return self.all[min(bisect(self._sorted, task_id), len(self.all) - 1)].line
-
-    def _of(self, task_id: str) -> list[Place]:
-        return self._by_id.get(task_id, []) if self.all else []
 
     def second_key(self, key: str) -> int | None:
         """The line on which an object gives *key* for the second time."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from heapq import heapify, heappop, heappush
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog.events import SEQUENCE_FIELDS, apply_field, json_text
-from taskkeep.backlog.task import CLAIM, FINISHED, SET_FIELDS, STATE_FIELDS, canonical
+from taskkeep.backlog.task import CLAIM, FINISHED, SET_FIELDS, STATE_FIELDS, canonical, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
@@ -97,14 +98,16 @@ class Choice(NamedTuple):
 class _History:
     """All writes of one task that no later event has replaced."""
 
-    __slots__ = ("base", "fields", "moves", "parts", "present")
+    __slots__ = ("base", "fields", "lists", "moves", "parts", "present")
 
     def __init__(self, base: list[Write]) -> None:
         self.base = base  # whole tasks, from creations
+        # Every change of criteria and notes: a branch changes what it had, which another's may have replaced.
+        self.lists: dict[str, list[tuple[Point, Mapping[str, Any]]]] = {}
         self.present: list[Write] = [Write(w.point, True) for w in base]
         self.fields: dict[str, list[Write]] = {}
-        # Of lists and metadata, by field and item or key. Items: is it there? Keys: [value], or [] for gone.
-        self.parts: dict[str, dict[str, list[Write]]] = {}
+        # Of lists and metadata, by field and name in `_parts_of`. Items: is it there? Keys: [value], or [] for gone.
+        self.parts: dict[str, dict[Any, list[Write]]] = {}
         self.moves: list[Write] = []  # True into the archive, False out of it
 
 
@@ -176,6 +179,8 @@ class Replay:
         if history is None:
             self._tasks[uid] = _History([Write(point, task)])
             return
+        for field in SEQUENCE_FIELDS:
+            self._list_changes(history, field).append((point, {"to": task.get(field) or []}))
         history.base = [*_superseded(history.base, point), Write(point, task)]
         history.present = [*_superseded(history.present, point), Write(point, True)]
         # What the creation has not seen stands beside its own values.
@@ -221,22 +226,27 @@ class Replay:
                 )
                 self._write_part(history, field, key, new, point, old)
             return
-        if field in SET_FIELDS or field in SEQUENCE_FIELDS:
+        if field in SET_FIELDS:
             for there, items in ((False, change["removed"]), (True, change["added"])):
                 for item in items:
-                    self._write_part(history, field, _name(item), there, point, not there)
-        if field in SET_FIELDS:
+                    self._write_part(history, field, item, there, point, not there)
             return
         value = change.get("to")
+        writes = self._writes(history, field)
         if field in SEQUENCE_FIELDS:
-            value = apply_field(field, self._last(history, field), dict(change))
-        rest = _superseded(self._writes(history, field), point)
+            before = self._before(history, field, point)
+            self._list_changes(history, field).append((point, change))
+            value = apply_field(field, before, dict(change))
+            old_names, names = _changed_names(before or [], value, change)
+            for name in old_names ^ names:
+                self._write_part(history, field, name, name in names, point, name in old_names)
+        rest = _superseded(writes, point)
         if point.orphan:
             rest = [write for write in rest if write.value != change.get("from")]
         history.fields[field] = [*rest, Write(point, value)]
 
     @staticmethod
-    def _write_part(history: _History, field: str, name: str, value: Any, point: Point, old: Any) -> None:
+    def _write_part(history: _History, field: str, name: Any, value: Any, point: Point, old: Any) -> None:
         parts = history.parts.setdefault(field, {})
         rest = _superseded(parts.get(name, ()), point)
         if point.orphan:
@@ -261,6 +271,8 @@ class Replay:
                     self._write_part(history, field, name, value, point, None)
             if field != "metadata" and field not in SET_FIELDS:
                 history.fields[field] = [*_superseded(self._writes(history, field), point), Write(point, to)]
+            if field in SEQUENCE_FIELDS:
+                self._list_changes(history, field).append((point, {"to": to or []}))
 
     @staticmethod
     def _writes(history: _History, field: str) -> list[Write]:
@@ -268,12 +280,27 @@ class Replay:
             return history.fields[field]
         return [Write(write.point, write.value.get(field)) for write in history.base]
 
-    def _last(self, history: _History, field: str) -> Any:
+    @staticmethod
+    def _list_changes(history: _History, field: str) -> list[tuple[Point, Mapping[str, Any]]]:
+        made: list[tuple[Point, Mapping[str, Any]]] = [
+            (write.point, {"to": write.value.get(field) or []}) for write in history.base
+        ]
+        return history.lists.setdefault(field, made)
+
+    def _before(self, history: _History, field: str, point: Point) -> Any:
+        """Criteria or notes as the branch had them that *point* ends."""
         writes = self._writes(history, field)
-        return writes[-1].value if writes else None
+        for write in reversed(writes):
+            if point.follows(write.point):
+                return write.value
+        value = None
+        for other, change in self._list_changes(history, field):
+            if point.follows(other):
+                value = apply_field(field, value, dict(change))
+        return writes[-1].value if value is None else value
 
     @staticmethod
-    def _base_parts(history: _History, field: str) -> dict[str, list[Any]]:
+    def _base_parts(history: _History, field: str) -> dict[Any, list[Any]]:
         """The items or keys of the creations, each with its values there; a creation without it counts."""
         found = [_parts_of(field, write.value.get(field)) for write in history.base]
         nothing: Any = [] if field == "metadata" else False
@@ -281,7 +308,7 @@ class Replay:
             name: [parts.get(name, nothing) for parts in found] for name in dict.fromkeys(n for p in found for n in p)
         }
 
-    def _parts(self, history: _History, field: str) -> dict[str, list[Any]]:
+    def _parts(self, history: _History, field: str) -> dict[Any, list[Any]]:
         """The items or keys of a field, each with the values that unjoined branches gave it, the last one last."""
         parts = {name: [write.value for write in writes] for name, writes in history.parts.get(field, {}).items()}
         return {**self._base_parts(history, field), **parts}
@@ -373,8 +400,8 @@ class Replay:
             self._sides = [Replay(with_past(by_hash, head)).tasks() for head in heads(self._events)]
         return self._sides
 
-    def bounds(self, uid: str, field: str) -> tuple[set[str], set[str]] | None:
-        """What a list must hold and what it may hold, as `_name` names items; None where that is one list alone."""
+    def bounds(self, uid: str, field: str) -> tuple[set[Any], set[Any]] | None:
+        """What a list must hold and what it may hold, as `_parts_of` names items; None where that is one list alone."""
         history = self._tasks[uid]
         if field in SEQUENCE_FIELDS and len(self._writes(history, field)) == 1:
             return None
@@ -386,15 +413,35 @@ class Replay:
         return self._parts(self._tasks[uid], "metadata")
 
 
-def _name(item: Any) -> str:
-    """What stands for an item of a list: itself, or its JSON."""
-    return item if isinstance(item, str) else json_text(item)
-
-
-def _parts_of(field: str, value: Any) -> dict[str, Any]:
+def _parts_of(field: str, value: Any) -> dict[Any, Any]:
+    """What branches join one by one: keys, each with [value]; items, a criterion or note as (said, number, ticked)."""
     if field == "metadata":
         return {key: [one] for key, one in (value or {}).items()}
-    return {_name(item): True for item in value or ()}
+    return _sequence_parts(value or ()) if field in SEQUENCE_FIELDS else dict.fromkeys(value or (), True)
+
+
+def _sequence_parts(items: Iterable[Any]) -> dict[Any, Any]:
+    return {(*name, item.get("done", False)): True for name, item in numbered(items).items()}
+
+
+def _changed_names(before: list[Any], after: list[Any], change: Mapping[str, Any]) -> tuple[set[Any], set[Any]]:
+    """The names of criteria or notes before and after a change, as far as it concerns them."""
+    if "to" not in change:
+        texts = {item["text"] for item in (*change["removed"], *change["added"])}
+        before, after = ([item for item in items if item["text"] in texts] for items in (before, after))
+    return set(_sequence_parts(before)), set(_sequence_parts(after))
+
+
+def _holds(names: Set[Any], must: Set[Any], may: Set[Any]) -> bool:
+    """Are these criteria or notes all that they must be, and no more than they may?
+
+    Of one that several sides added, ticked by one, the ticked one stands for all. The numbers are those of each
+    side's own list, so that here only how many say the same is held.
+    """
+    found, allowed = (Counter((said, ticked) for said, _, ticked in some) for some in (names, may))
+    ticked = Counter((said, True) for said, _, ticked in must if ticked)
+    said = Counter(said for said, _ in {(said, number) for said, number, _ in must})
+    return found <= allowed and ticked <= found and said <= Counter(said for said, _, _ in names)
 
 
 def reconcile(
@@ -502,12 +549,11 @@ class _Reconciliation:
         if bounds is None:
             return "same" if value == (wanted.get(field) or []) else ""
         must, may = bounds
-        names = {_name(item) for item in value}
-        covered = names
-        if field == "acceptance_criteria":  # of one that both sides added, ticked by one, the ticked one stays
-            covered = names | {_name({**item, "done": False}) for item in value}
-        if must <= covered and names <= may:
-            return "joined" if must != may or field in SEQUENCE_FIELDS else "same"
+        names = set(_parts_of(field, value))
+        if field in SEQUENCE_FIELDS:
+            return "joined" if _holds(names, must, may) else ""
+        if must <= names <= may:
+            return "joined" if must != may else "same"
         if field == "aliases":
             ids = {side[task["uid"]]["id"] for side in self.replay.sides() if task["uid"] in side}
             return "joined" if must <= names <= may | ids | {wanted["id"]} else ""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskkeep.backlog.task import Task
 
 CHOICES = ("ours", "theirs", "both", "value")
+_SIDES = "Pass --ours or --theirs."
 
 
 def resolved(
@@ -40,7 +41,7 @@ def resolved(
     if conflict.kind in ("cycle", "dangling"):
         return _linked(backlog, merged, conflict, task, choice, now=now)
     if choice == "both":
-        changes = {conflict.field or "": _both(conflict)}
+        changes = {str(conflict.field): _both(conflict)}
     else:
         side = (merged.ours if choice == "ours" else merged.theirs)[conflict.uid]
         changes = _of_side(conflict, task, side)
@@ -66,9 +67,9 @@ def _touched(backlog: Backlog, task: Task, now: str) -> Backlog:
 
 
 def _edit(conflict: Conflict, value: Any) -> Edit:
-    field = conflict.field or ""
+    field = str(conflict.field)
     if conflict.kind == "claim":
-        raise Usage("a claim is ours or theirs", hint="Pass --ours or --theirs.")
+        raise Usage("a claim is ours or theirs", hint=_SIDES)
     if field.startswith(METADATA):
         return Edit(metadata={field[len(METADATA) :]: value})
     if field == "depends_on" and isinstance(value, str):
@@ -78,13 +79,15 @@ def _edit(conflict: Conflict, value: Any) -> Edit:
 
 def _both(conflict: Conflict) -> Any:
     if conflict.field == "description":
-        return merged_text(conflict.base or "", conflict.ours or "", conflict.theirs or "")
+        if not conflict.ours or not conflict.theirs:
+            return conflict.ours or conflict.theirs
+        return merged_text(conflict.base or "", conflict.ours, conflict.theirs)
     raise Usage(f"{conflict.field} cannot be both", hint="Pass --ours, --theirs or --value.")
 
 
 def _of_side(conflict: Conflict, task: Task, side: Task) -> dict[str, Any]:
     """What one side's value brings with it: a status its times and its claim, a claim its end."""
-    field = conflict.field or ""
+    field = str(conflict.field)
     if field.startswith(METADATA):
         key = field[len(METADATA) :]
         rest = {name: value for name, value in task.get("metadata", {}).items() if name != key}
@@ -99,13 +102,13 @@ def _of_side(conflict: Conflict, task: Task, side: Task) -> dict[str, Any]:
 def _present(backlog: Backlog, merged: Merged, conflict: Conflict, choice: str, *, now: str, actor: str) -> Backlog:
     """Keep the task or let it go. What the other side's links need is the choice of those conflicts."""
     if choice not in ("ours", "theirs"):
-        raise Usage(f"{conflict.task_id} was deleted on one side", hint="Pass --ours or --theirs.")
+        raise Usage(f"{conflict.task_id} was deleted on one side", hint=_SIDES)
     wanted = conflict.ours if choice == "ours" else conflict.theirs
     task = backlog.get(_id_of(merged, conflict))
     if wanted is None:
         if task is None:
             return backlog
-        return delete_tasks(_live(backlog, task), [task["id"]], unlink=True, now=now, actor=actor, force=True)
+        return delete_tasks(_live(backlog, task), [task["id"]], unlink=True, **_by(now, actor))
     if task is not None:
         return backlog.replacing(canonical({**task, "updated_at": now}))
     return backlog.replacing(_with_sound_links(backlog, {**wanted, "updated_at": now}))
@@ -123,12 +126,11 @@ def _with_sound_links(backlog: Backlog, task: Mapping[str, Any]) -> Task:
 
 def _linked(backlog: Backlog, merged: Merged, conflict: Conflict, task: Task, choice: str, *, now: str) -> Backlog:
     """Take one side's links: what they lead to comes back, what would make a circle of them goes."""
-    field = conflict.field or ""
+    field = str(conflict.field)
     if choice not in ("ours", "theirs"):
-        raise Usage(f"the links of {conflict.task_id} cannot be both", hint="Pass --ours or --theirs.")
+        raise Usage(f"the links of {conflict.task_id} cannot be both", hint=_SIDES)
     chosen = merged.ours if choice == "ours" else merged.theirs
-    side = chosen.get(conflict.uid)
-    wanted = links(side, field) if side is not None else ()
+    wanted = links(chosen.get(conflict.uid, {}), field)
     if field == "parent":
         value: Any = wanted[0] if wanted else None
     else:
@@ -156,7 +158,5 @@ def _linked(backlog: Backlog, merged: Merged, conflict: Conflict, task: Task, ch
         task_id, target = edges[0]
         other = backlog.tasks[task_id]
         rest = [name for name in links(other, field) if name != target]
-        backlog = backlog.replacing(
-            canonical({**other, field: rest if field == "depends_on" else None, "updated_at": now})
-        )
+        backlog = backlog.replacing(canonical({**other, field: rest, "updated_at": now}))
     return backlog

@@ -116,6 +116,17 @@ def canonical(task: Mapping[str, Any]) -> Task:
     return result
 
 
+def numbered(items: Iterable[Any]) -> dict[tuple[tuple[Any, ...], int], Any]:
+    """Criteria or notes by what they say, ticked or not, and by a number among those that say the same."""
+    found: dict[tuple[tuple[Any, ...], int], Any] = {}
+    for item in items:
+        said, number = (item["text"], item.get("at"), item.get("by")), 0
+        while (said, number) in found:
+            number += 1
+        found[said, number] = item
+    return found
+
+
 def sorted_json(value: Any) -> Any:
     """A copy of any JSON value with the keys of its objects sorted."""
     if isinstance(value, dict):
@@ -241,7 +252,7 @@ def nearest(word: str, known: Iterable[str]) -> list[str]:
     """Up to three of *known* that look like *word*, best first."""
     from difflib import get_close_matches
 
-    return get_close_matches(word[:50], list(known), n=3, cutoff=0.6)
+    return get_close_matches(word[:50], list(known))
 
 
 def shortened(text: str) -> str:

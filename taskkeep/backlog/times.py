@@ -114,7 +114,7 @@ def read_moment(text: str, *, now: str, field: str = "time", end: bool = False) 
 def _read_rfc3339(text: str, *, end: bool) -> int:
     date, mark, rest = text[:10], text[10:11], text[11:].upper()
     if not is_date(date) or mark not in ("T", "t", " "):
-        raise ValueError(text)
+        raise ValueError
     offset = 0
     if rest.endswith("Z"):
         rest = rest[:-1]
@@ -124,15 +124,15 @@ def _read_rfc3339(text: str, *, end: bool) -> int:
         rest = rest[:-6]
     clock, _, fraction = rest.partition(".")
     if "." in rest and not (fraction.isascii() and fraction.isdigit()):
-        raise ValueError(text)
+        raise ValueError
     hour, minute = _clock(clock[:5])
     second = 0
     if len(clock) > 5:
         second = _two_digits(clock[6:], 60)
         if clock[5] != ":":
-            raise ValueError(text)
+            raise ValueError
     elif fraction:
-        raise ValueError(text)
+        raise ValueError
     filler = "9" if end and not fraction else "0"
     if end and len(clock) == 5:
         second = 59
@@ -140,19 +140,19 @@ def _read_rfc3339(text: str, *, end: bool) -> int:
     number = days * DAY + (hour * 3600 + minute * 60 + second - offset) * SECOND
     number += int(fraction[:6].ljust(6, filler))
     if not _FIRST <= number < _LAST:
-        raise ValueError(text)
+        raise ValueError
     return number
 
 
 def _clock(text: str) -> tuple[int, int]:
     if len(text) != 5 or text[2] != ":":
-        raise ValueError(text)
+        raise ValueError
     return _two_digits(text[:2], 24), _two_digits(text[3:], 60)
 
 
 def _two_digits(text: str, limit: int) -> int:
     if len(text) != 2 or not (text.isascii() and text.isdigit()) or int(text) >= limit:
-        raise ValueError(text)
+        raise ValueError
     return int(text)
 
 

@@ -121,8 +121,8 @@ class Converter:
                     self._keep(made, theirs, value)
                 elif target not in ("ignored", "dependencies"):
                     self.report.mapped(theirs, TOLD_AS.get(target, target))
-            elif target == "subtasks" and isinstance(value, (list, dict)):
-                below += self._subtasks(made, theirs, value)
+            elif target == "subtasks" and (items := as_list(value)) is not None:
+                below += self._subtasks(made, theirs, items)
             else:
                 self._keep(made, theirs, value)
         self._finish(made)
@@ -130,15 +130,17 @@ class Converter:
         for item_place, item in below:
             self._take(item_place, item, made, level + 1)
 
-    def _subtasks(self, made: _Object, theirs: str, value: Any) -> list[Any]:
-        found = []
-        for number, item in enumerate(value if isinstance(value, list) else value.values(), 1):
+    def _subtasks(self, made: _Object, theirs: str, items: list[Any]) -> list[Any]:
+        found, rest = [], []
+        for number, item in enumerate(items, 1):
             if isinstance(item, dict):
                 found.append((f"{made.place}.{theirs}[{number}]", item))
             elif isinstance(item, str) and item.strip():
                 self._add_criteria(made, theirs, [criterion(self._text(made, theirs, item))])
-            else:
-                self.report.skip(f"{made.place}.{theirs}[{number}]", "neither an object nor text")
+            elif item is not None:
+                rest.append(item)
+        if rest:
+            self._keep(made, theirs, rest)
         if found:
             self.report.mapped(theirs, "parent")
         return found
@@ -265,21 +267,24 @@ class Converter:
 
     def _set_acceptance_criteria(self, made: _Object, theirs: str, value: Any) -> bool:
         found: list[dict[str, Any]] = []
+        whole = True
         if isinstance(value, str):
             found = criteria(self._text(made, theirs, value))
         elif isinstance(value, list):
             for item in value:
                 if isinstance(item, str):
                     found.append(criterion(self._text(made, theirs, item)))
-                elif isinstance(item, dict) and isinstance(text := _first(item, CRITERION_TEXTS), str):
-                    done = _first(item, ("done", "completed", "checked", "met", "passes"))
-                    found.append({"text": self._text(made, theirs, text).strip(), "done": done is True})
-                else:
+                    continue
+                rest = dict(item) if isinstance(item, dict) else {}
+                text, done = _taken(rest, CRITERION_TEXTS), _taken(rest, CRITERION_FLAGS)
+                if not isinstance(text, str):
                     return False
+                found.append({"text": self._text(made, theirs, text).strip(), "done": done is True})
+                whole = whole and isinstance(done, (bool, type(None))) and _says_no_more(rest)
         if not found:
             return False
         self._add_criteria(made, theirs, found)
-        return True
+        return whole
 
     def _add_criteria(self, made: _Object, theirs: str, found: list[dict[str, Any]]) -> None:
         there = made.fields.setdefault("acceptance_criteria", [])
@@ -289,22 +294,20 @@ class Converter:
 
     def _set_notes(self, made: _Object, theirs: str, value: Any) -> bool:
         found = []
+        whole = True
         for item in value if isinstance(value, list) else [value]:
-            entry = item if isinstance(item, dict) else {"text": item}
-            text = _first(entry, ("text", "body", "content", "comment", "description", "message"))
+            rest = dict(item) if isinstance(item, dict) else {"text": item}
+            text, at, by = (_taken(rest, keys) for keys in (NOTE_TEXTS, NOTE_TIMES, NOTE_AUTHORS))
             if not isinstance(text, str):
                 return False
-            if not (text := self._text(made, theirs, text)).strip():
-                continue
-            note: dict[str, Any] = {"text": text}
-            if at := moment(_first(entry, ("at", "created_at", "createdAt", "entry", "date", "timestamp"))):
-                note["at"] = at
-            if by := self._line(made, theirs, _first(entry, ("by", "author", "created_by", "user"))):
-                note["by"] = by
-            found.append(note)
+            time, author = moment(at), self._line(made, theirs, by)
+            if (text := self._text(made, theirs, text)).strip():
+                note = {"text": text, "at": time, "by": author}
+                found.append({field: said for field, said in note.items() if said is not None})
+            whole = whole and _says_no_more(rest) and (time is None, author is None) == (at is None, by is None)
         if found:
             made.fields.setdefault("notes", []).extend(found)
-        return True
+        return whole
 
     # -- lists of lines ------------------------------------------------------------------
 
@@ -358,8 +361,8 @@ class Converter:
 
     def _set_finished(self, made: _Object, theirs: str, value: Any) -> bool:
         if isinstance(value, bool):
-            made.fields.setdefault("status", "done" if value else "todo")
-            return True
+            status = made.fields.setdefault("status", "done" if value else "todo")
+            return (status in FINISHED) == value
         return self._set_moment(made, "completed_at", value)
 
     def _set_due(self, made: _Object, theirs: str, value: Any) -> bool:
@@ -408,11 +411,12 @@ class Converter:
     def _set_depends_on(self, made: _Object, theirs: str, value: Any) -> bool:
         if isinstance(value, str):
             value = value.split(",")
-        names = [_link_name(item) for item in (value if isinstance(value, list) else [value])]
+        items = value if isinstance(value, list) else [value]
+        names = [_link_name(item) for item in items]
         if None in names:
             return False
         made.depends_on += [name for name in names if name and name not in made.depends_on]
-        return True
+        return all(_says_no_more(item) for item in items if isinstance(item, dict))
 
     def _set_metadata(self, made: _Object, theirs: str, value: Any) -> bool:
         if not isinstance(value, dict):
@@ -546,6 +550,12 @@ class Converter:
 
 
 CRITERION_TEXTS = ("text", "title", "name", "description", "criterion")
+CRITERION_FLAGS = ("done", "completed", "checked", "met", "passes")
+NOTE_TEXTS = ("text", "body", "content", "comment", "description", "message")
+NOTE_TIMES = ("at", "created_at", "createdAt", "entry", "date", "timestamp")
+NOTE_AUTHORS = ("by", "author", "created_by", "user")
+LINK_NAMES = ("depends_on_id", "uuid", "id", "key", "task", "task_id")
+NUMBERS = frozenset((*LINK_NAMES, "number", "issue_id"))  # of entries, which mean nothing elsewhere
 
 
 def _same_object(left: _Object, right: _Object) -> bool:
@@ -611,12 +621,26 @@ def _refuse_circles(links: Mapping[str, Sequence[str]], field: str) -> None:
 
 def _link_name(value: Any) -> str | None:
     if isinstance(value, dict):
-        return name_of(_first(value, ("depends_on_id", "uuid", "id", "key", "task", "task_id")))
+        return name_of(_taken(dict(value), LINK_NAMES))
     return name_of(value)
 
 
-def _first(value: Mapping[str, Any], keys: Iterable[str]) -> Any:
-    return next((value[key] for key in keys if value.get(key) is not None), None)
+def _taken(rest: dict[str, Any], keys: Iterable[str]) -> Any:
+    """Take what stands under the first of *keys* out of *rest*."""
+    return next((rest.pop(key) for key in keys if rest.get(key) is not None), None)
+
+
+def _says_no_more(rest: Mapping[str, Any]) -> bool:
+    return all(key in NUMBERS or value in (None, "", [], {}) for key, value in rest.items())
+
+
+def as_list(node: Any) -> list[Any] | None:
+    """A list as it is; an object whose values are objects as their list, the keys being their ids."""
+    if isinstance(node, list):
+        return node
+    if isinstance(node, dict) and node and all(isinstance(item, dict) for item in node.values()):
+        return [item if {"id", "uuid"} & item.keys() else {"id": key, **item} for key, item in node.items()]
+    return None
 
 
 def _digest(raw: Mapping[str, Any]) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.backlog.task import CHOICES, FIELDS, shortened
 from taskkeep.backlog.words import MEANT
 from taskkeep.errors import InputInvalid
-from taskkeep.importers.convert import Converter, Format
+from taskkeep.importers.convert import Converter, Format, as_list
 from taskkeep.importers.draft import plain
 from taskkeep.importers.values import display, read_json
 
@@ -117,8 +117,10 @@ def _candidates(value: Any) -> Iterator[tuple[str, list[Any]]]:
     while level:
         deeper: list[tuple[str, Any]] = []
         for path, node in level:
-            items = _as_list(node)
-            if items is not None and any(map(_is_task, items)):
+            items = as_list(node)
+            if items is not None and (
+                any(map(_is_task, node)) if isinstance(node, list) else all(map(_is_task, node.values()))
+            ):
                 yield path or "tasks", items
                 if _last_name(path) in LISTS or not path:
                     continue
@@ -127,15 +129,6 @@ def _candidates(value: Any) -> Iterator[tuple[str, list[Any]]]:
             elif isinstance(node, list):
                 deeper += [(f"{path}[{number}]", item) for number, item in enumerate(node, 1)]
         level = [(path, node) for path, node in deeper if isinstance(node, (dict, list))]
-
-
-def _as_list(node: Any) -> list[Any] | None:
-    """A list as it is; an object whose values are tasks as a list, the keys being their ids."""
-    if isinstance(node, list):
-        return node
-    if isinstance(node, dict) and len(node) > 0 and all(map(_is_task, node.values())):
-        return [item if {"id", "uuid"} & item.keys() else {"id": key, **item} for key, item in node.items()]
-    return None
 
 
 def _is_task(item: Any) -> bool:

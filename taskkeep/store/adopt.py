@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog import text
@@ -96,12 +97,23 @@ class Adopter(Writer):
         events = self._past
         found = heads(events)
         if len(found) > 1:
-            self.choices = self._choices(Replay(events))
+            replay = Replay(events)
+            self._keep_old_ids(replay)
+            self.choices = self._choices(replay)
             joined = {"event_type": "merged", "uid": None, "details": {"choices": self.choices}}
             events = [*events, {**joined, "prev": found, "hash": "", "timestamp": events[-1]["timestamp"]}]
         backlog = self._state(Replay(events))
         self.old_archived = backlog.archived
         return backlog
+
+    def _keep_old_ids(self, replay: Replay) -> None:
+        """Where branches drew one id for two tasks, and somebody gave one of them another: the old is its alias."""
+        expected = replay.tasks()
+        drawn = Counter(task["id"] for task in expected.values())
+        for row in (*self._rows[BACKLOG], *self._rows[ARCHIVE]):
+            old = expected.get(row.get("uid", ""), {}).get("id", "")
+            if drawn[old] > 1 and row.get("id") != old and task_problem(row) is None:
+                row["aliases"] = sorted({*row.get("aliases", ()), old})
 
     def _choices(self, replay: Replay) -> list[dict[str, Any]]:
         """What the files chose where branches met; what they hold beside that is a change like any other."""
@@ -126,8 +138,7 @@ class Adopter(Writer):
         for uid, task in sorted(replay.tasks().items(), key=lambda item: str(item[1]["id"])):
             task_id = task["id"]
             if task_id in live or task_id in archived:
-                words = f"two tasks have the id {task_id}: 'taskkeep merge' of the two branches tells them apart"
-                raise BacklogUnreadable("duplicate_id", words, task_id=task_id)
+                raise BacklogUnreadable("duplicate_id", f"two tasks have the id {task_id}", task_id=task_id)
             (archived if uid in away else live)[task_id] = task
         return Backlog(live, archived)
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from taskkeep.backlog.backlog import Backlog, alias_words
 from taskkeep.backlog.changes import new_task
 from taskkeep.backlog.task import Task
-from taskkeep.errors import AmbiguousId, TaskArchived, TaskNotFound
+from taskkeep.errors import AmbiguousId, BacklogUnreadable, TaskArchived, TaskNotFound
 
 NOW = "2026-11-20T12:00:00.000000Z"
 
@@ -78,12 +78,14 @@ def test_an_alias_of_several_tasks_is_refused_and_they_are_named() -> None:
         ("T0002", ["T0001", "T0003", "T0005"]),
         ("T1", ["T0001"]),
         ("T9Q9Q", []),
+        ("TV", []),
+        ("T" + "8" * 38 + "9", ["T" + "8" * 39]),
         ("7" * 41, []),
     ],
 )
 def test_an_unknown_id_names_what_may_have_been_meant(wrong: str, meant: list[str]) -> None:
     """What looks alike, what it begins, what is one character away; three at most."""
-    ids = ("T3M9X", "T0001", "T0003", "T0005", "T0007", "T0011", "TVVVV", "T" + "7" * 41)
+    ids = ("T3M9X", "T0001", "T0003", "T0005", "T0007", "T0011", "TVVVV", "T" + "7" * 41, "T" + "8" * 39)
     with pytest.raises(TaskNotFound) as caught:
         Backlog.of(task(task_id) for task_id in ids).resolve(wrong)
     assert re.findall("T[0-9A-Z]{4,}", caught.value.hint) == meant
@@ -106,6 +108,24 @@ def test_an_archived_task_is_found_by_readers_and_not_changed() -> None:
     with pytest.raises(TaskArchived) as caught:
         backlog.task("t0001")
     assert caught.value.details["task_id"] == "T0001"
+
+
+def test_two_tasks_of_one_id_are_no_backlog() -> None:
+    with pytest.raises(BacklogUnreadable, match="T0002") as refused:
+        Backlog.of([task("T0001"), task("T0002"), task("T0002")])
+
+    assert (refused.value.code, refused.value.details["task_id"]) == ("duplicate_id", "T0002")
+
+
+def test_what_is_taken_out_or_archived_leaves_the_others_as_they_are() -> None:
+    backlog = Backlog.of([task("T0001"), task("T0002"), task("T0004")], [task("T0003")])
+
+    out, away = backlog.without("T0001", "T0003"), backlog.archiving("T0002", "T0003", "T9999")
+
+    assert (list(out.tasks), list(out.archived)) == (["T0002", "T0004"], ["T0003"])
+    assert (list(away.tasks), list(away.archived)) == (["T0001", "T0004"], ["T0002", "T0003"])
+    assert out.get("T0004") is away.get("T0004") is backlog.tasks["T0004"]
+    assert list(backlog.tasks) == ["T0001", "T0002", "T0004"]
 
 
 def test_replacing_keeps_the_order_and_every_other_object() -> None:

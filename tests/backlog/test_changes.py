@@ -224,6 +224,21 @@ def test_lists_grow_and_shrink() -> None:
     assert "depends_on" not in result
 
 
+def test_a_criterion_is_taken_out_by_its_text_and_a_link_by_any_name_of_its_task() -> None:
+    """Ticked or not; by an alias too."""
+    criteria = [{"text": "one", "done": True}, {"text": "two", "done": False}, {"text": "three", "done": True}]
+    backlog = Backlog.of([
+        task("T0001", acceptance_criteria=criteria, depends_on=["T0002", "T0003"]),
+        task("T0002", aliases=("T0077",)), task("T0003"),
+    ])  # fmt: skip
+
+    result = updated(backlog, "T0001", remove={"acceptance_criteria": ["one", "two"], "depends_on": ["t0077"]})
+
+    assert (result["acceptance_criteria"], result["depends_on"]) == (criteria[2:], ["T0003"])
+    taken_out = {"acceptance_criteria": ["one"], "labels": ["x"], "depends_on": ["T0001"]}
+    assert updated(backlog, "T0002", remove=taken_out) is backlog.tasks["T0002"]
+
+
 def test_criteria_are_ticked_by_number_from_one() -> None:
     backlog = Backlog.of([task("T0001", acceptance_criteria=["a", {"text": "b", "done": True}])])
     result = updated(backlog, "T0001", check=[1], uncheck=[2])
@@ -360,8 +375,9 @@ def test_a_task_is_not_done_before_those_it_depends_on() -> None:
 def test_while_a_claim_runs_others_are_refused(change: Any) -> None:
     claimed = task("T0001", status="in_progress", claimed_by="agent", claimed_until=LATER, parent="T0002")
     backlog = Backlog.of([claimed, task("T0002")])
-    with pytest.raises(ClaimHeld, match="agent"):
+    with pytest.raises(ClaimHeld, match="agent") as refused:
         change(backlog, now=NOW, actor="ada")
+    assert refused.value.details["task_id"] == "T0001"
     assert change(backlog, now=NOW, actor="agent") is not backlog
     assert change(backlog, now=LATER, actor="ada") is not backlog
     assert change(backlog, now=NOW, actor="ada", force=True) is not backlog
@@ -460,6 +476,8 @@ def test_notes_only_grow() -> None:
 
     with pytest.raises(InvalidField, match="only grow"):
         updated(backlog, "T0001", remove={"notes": ["n"]})
+    with pytest.raises(InvalidField, match=r"^T0001: notes must not be blank"):
+        changes.add_note(backlog, "t0001", " ", **WHO)
 
 
 @pytest.mark.parametrize(
@@ -479,6 +497,8 @@ def test_notes_only_grow() -> None:
         (Edit(add={"labels": [" \t "]}), "labels"),
         (Edit(add={"aliases": ["x"]}), "aliases"),
         (Edit(add={"nothing": ["x"]}), "nothing"),
+        (Edit(add={"notes": [{"text": "x", "by": "eve"}]}), "notes"),
+        (Edit(add={"notes": [" "]}), "notes"),
         (Edit(metadata={"k": float("inf")}), "metadata"),
     ],
 )

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import Event, json_text, line
-from taskkeep.backlog.history import Outline, blame, last_lines, lines_with, named_uids, state_of, touches
+from taskkeep.backlog.history import (
+    FEW,
+    Outline,
+    blame,
+    changed_uids,
+    last_lines,
+    lines_with,
+    named_uids,
+    state_of,
+    touches,
+)
 from taskkeep.backlog.merge import merge
 from taskkeep.backlog.replay import Replay, causal_order
 
@@ -60,6 +70,102 @@ def test_a_log_is_read_the_same_in_whatever_way_its_lines_are_written(base: Any,
         if changed is not None:
             near = quick.state_before(quick.state(last), changed, number)
             assert json_text([near.tasks, near.archived]) == json_text([state.tasks, state.archived])
+
+
+def told_apart() -> Branch:
+    """A straight log with every kind of change, a renumbering and a task that is made again."""
+    branch = Branch().do(
+        STOCK,
+        [("update", "T0001", {"title": "T0002", "labels": ["ci"]}), ("note", "T0003", "T0001")],
+        [("link", "T0002", "T0003"), ("metadata", "T0002", {"x": "T0009", "y": 1})],
+        [("add", "T0004", "four"), ("add", "T0005", "five"), ("add", "T0006", "six")],
+        [("claim", "T0004", "bot"), ("update", "T0005", {"parent": "T0006"}), ("archive", "T0003", None)],
+    )
+    renamed = {**branch.backlog.tasks["T0001"], "id": "T0009", "aliases": ["T0001"]}
+    branch.save(branch.backlog.without("T0001").replacing(renamed), "2027-01-01T00:00:00.000000Z", 1)
+    return branch.do([("delete", "T0006", None)], [("update", "T0002", {"status": "done"}), ("archive", "T0003", None)])
+
+
+def test_a_log_that_is_known_to_be_straight_tells_the_same_a_line_at_a_time() -> None:
+    """Whatever is asked for first; and one that is empty."""
+    events = told_apart().events
+    data, count = b"".join(map(line, events)), len(events)
+    plain, uids = Outline(data), sorted({one["uid"] for one in events})
+
+    def quick() -> Outline:
+        return Outline(data, straight=count)
+
+    def seen(state: Backlog) -> Any:
+        return state.tasks, state.archived
+
+    assert len(quick()) == count
+    known = quick()
+    for number in range(count):
+        name = plain.hashes[number]
+        assert quick().row(number) == known.row(number) == plain.rows[number] == line(events[number])[:-1]
+        assert quick().said(number) == known.said(number) == plain.said(number)
+        assert quick().number(name) == known.number(name) == number
+        assert list(quick().line(name)) == list(plain.line(name)) == list(range(number, -1, -1))
+        assert quick().at_time(plain.hashes[-1], plain.times[number]) == max(
+            place for place, time in enumerate(plain.times) if time <= plain.times[number]
+        )
+        assert quick().uids_of(number) == plain.uids_of(number) == {events[number]["uid"]}
+        assert quick().later(number, count - 1) == {one["uid"] for one in events[number + 1 :]}
+        assert seen(quick().state(number)) == seen(plain.state(number)) == seen(state_of(Replay(events[: number + 1])))
+        for some in (uids[:1], uids[1:3], uids[:FEW], uids[: FEW + 1]):
+            assert seen(state_of(quick().replay([number], set(some)))) == seen(
+                state_of(plain.replay([number], set(some)))
+            )
+        for task_id in ("T0001", "T0002", "T0003", "T0006", "T0009"):
+            assert seen(quick().tasks_named(task_id, number)) == seen(plain.tasks_named(task_id, number))
+            assert seen(quick().tasks_named(task_id, 0, number)) == seen(plain.tasks_named(task_id, number))
+    assert quick().number("unknown") is None
+    assert (len(Outline(b"", straight=0)), Outline(b"", straight=0).number("unknown")) == (0, None)
+
+
+def test_what_a_log_is_not_asked_for_is_not_read() -> None:
+    """Of a line the middle, until its event is asked for; of a log that is known to be straight the lines before."""
+    events = told_apart().events
+    broken = b"".join(line(one).replace(b'"details":', b'"details":?') for one in events)
+    found = Outline(broken)
+
+    assert found.ids == [one["event_id"] for one in events]
+    assert found.times == [one["timestamp"] for one in events]
+    assert found.prevs == [one["prev"] for one in events]
+    assert found.hashes == [one["hash"] for one in events]
+    with pytest.raises(ValueError):
+        found.event(0)
+
+    last = Outline(b"no event\n" + line(events[-1]), straight=2)
+    assert (last.said(1).hash, last.number(events[-1]["hash"])) == (events[-1]["hash"], 1)
+    assert last.later(1, 1) == set()
+    assert list(last.replay([1], {"none"}).tasks()) == []
+
+
+NEARLY: list[Any] = [
+    lambda row: row.replace(b'{"v":1,', b'{ "v":1,'),
+    lambda row: row.replace(b'"timestamp":', b'"timestamp": '),
+    lambda row: row.replace(b'"hash":', b'"hash" :'),
+    lambda row: row.replace(b'"prev":', b'"prev": '),
+    lambda row: row[:-1] + b" }",
+    lambda row: row.replace(b'{"v":1,', b'{"v":1,"hash":"x",'),
+]
+
+
+@pytest.mark.parametrize("turned", NEARLY)
+def test_a_line_that_is_nearly_as_we_write_it_is_read_as_well(turned: Any) -> None:
+    """So is one whose task holds words of a line."""
+    texts = {"title": '"prev":["x"]', "metadata": {"prev": ["x"], "hash": "y", "uid": "z", "timestamp": "w"}}
+    branch = Branch().do([("add", "T0001", "one")], [("add", "T0002", "two")])
+    branch.save(branch.backlog.replacing({**branch.backlog.tasks["T0001"], **texts}), "2027-01-01T00:00:00.000000Z", 1)
+    rows = [line(one)[:-1] for one in branch.events]
+
+    for found in (Outline(b"\n".join([*rows, b""])), Outline(b"\n".join([*map(turned, rows), b""]))):
+        assert found.ids == [one["event_id"] for one in branch.events]
+        assert found.times == [one["timestamp"] for one in branch.events]
+        assert found.prevs == [one["prev"] for one in branch.events]
+        assert found.hashes == [one["hash"] for one in branch.events]
+        assert [found.uids_of(number) for number in range(3)] == [{one["uid"]} for one in branch.events]
 
 
 def test_the_line_of_an_event_goes_back_along_its_own_branch() -> None:
@@ -126,6 +232,13 @@ def test_what_is_no_event_is_refused(data: bytes) -> None:
         Outline(data)
 
 
+@pytest.mark.parametrize(("rows", "said"), [([b"{}"], "line 2 is no event"), ([b'{"v":1'], "the last line is cut off")])
+def test_a_line_that_is_no_event_is_named(rows: list[bytes], said: str) -> None:
+    data = line(told_apart().events[0]) + b"\n".join([*rows, b""] if "cut" not in said else rows)
+    with pytest.raises(ValueError, match=said):
+        Outline(data)
+
+
 def test_a_long_walk_is_watched() -> None:
     """So that a command can show how far it is."""
     seen: list[int] = []
@@ -152,6 +265,11 @@ def test_the_lines_that_speak_of_something_are_found_once_and_in_order(
     data = b"\n".join(rows) + (b"\n" if ended else b"")
 
     assert lines_with(data, needles) == [row for row in rows if any(needle in row for needle in needles)]
+
+
+def test_a_line_is_found_by_its_first_letter_and_none_that_begins_behind_the_stop() -> None:
+    assert lines_with(b"ab\nb\nca\na", [b"a"]) == [b"ab", b"ca", b"a"]
+    assert lines_with(b"ab\nb\nca\na", [b"a", b"b"], 5) == [b"ab", b"b"]
 
 
 @given(ROWS, st.integers(0, 7))
@@ -199,6 +317,9 @@ def test_the_choices_of_a_merge_speak_of_tasks_too() -> None:
     assert named_uids(merged, "T0002") == {"u"}
     assert named_uids(merged, "T0001") == set()
     assert named_uids(event("v"), "T0001") == {"v"}
+    assert (changed_uids(merged), changed_uids(event(None)), changed_uids(event("v"))) == ({"u"}, set(), {"v"})
+    assert named_uids(event("w", changes={"id": {"from": "T0007", "to": "T0001"}}), "T0007") == {"w"}
+    assert named_uids(event("w", changes={"id": None}), "T0007") == set()
     assert touches(merged, {"u"})
     assert not touches(merged, {"v"})
     assert touches(event("v"), {"v"})

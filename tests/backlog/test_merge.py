@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from branches import STOCK, Branch, by_uid, requests
+from branches import STOCK, Branch, by_uid, requests, ticks
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -167,8 +167,28 @@ def test_branches_merged_one_after_the_other_give_the_same_tasks_in_any_order(
     base: Any, sides: Any, random: Any
 ) -> None:
     """Every order has the same tasks, and the log allows each of them."""
+    conflicts, results = merged_twice(Branch().do(STOCK, *base), sides, random)
+
+    if not conflicts:
+        for one, other in pairwise(results):
+            assert by_uid(one).keys() == by_uid(other).keys()
+            assert {u: t["title"] for u, t in by_uid(one).items()} == {u: t["title"] for u, t in by_uid(other).items()}
+            assert {u: t["id"] for u, t in by_uid(one).items()} == {u: t["id"] for u, t in by_uid(other).items()}
+
+
+@many
+@given(
+    st.lists(ticks, max_size=3),
+    st.lists(st.lists(st.lists(ticks, min_size=1, max_size=2), max_size=3), min_size=2, max_size=4),
+    st.randoms(use_true_random=False),
+)
+def test_the_log_allows_what_merges_make_of_criteria_that_say_the_same(base: Any, sides: Any, random: Any) -> None:
+    merged_twice(Branch().do(STOCK, *([base] if base else [])), sides, random)
+
+
+def merged_twice(root: Branch, sides: Any, random: Any) -> tuple[list[Conflict], list[Backlog]]:
+    """All sides merged one after the other, twice, each time in another order."""
     results = []
-    root = Branch().do(STOCK, *base)
     branches = [root.fork().do(*side) for side in sides]
     conflicts: list[Conflict] = []
     for _ in range(2):
@@ -181,11 +201,7 @@ def test_branches_merged_one_after_the_other_give_the_same_tasks_in_any_order(
         tasks, _archived = main.replayed()
         assert tasks == by_uid(main.backlog)
         results.append(main.backlog)
-    if not conflicts:
-        for one, other in pairwise(results):
-            assert by_uid(one).keys() == by_uid(other).keys()
-            assert {u: t["title"] for u, t in by_uid(one).items()} == {u: t["title"] for u, t in by_uid(other).items()}
-            assert {u: t["id"] for u, t in by_uid(one).items()} == {u: t["id"] for u, t in by_uid(other).items()}
+    return conflicts, results
 
 
 # -- the rules, by example -------------------------------------------------------------------------

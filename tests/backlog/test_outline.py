@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.outline import changed_rows, ready_stubs, row
+from taskkeep.backlog.outline import changed_rows, having, ready_stubs, row, urgency
 from taskkeep.backlog.query import Query, is_plain, ready, select, select_rows
 from taskkeep.backlog.task import PRIORITIES, STATUSES, TYPES, Task, canonical
 from taskkeep.backlog.text import dump, find_tasks, parse_trusted
@@ -99,6 +99,31 @@ def test_a_row_gives_back_the_fields_that_choose_a_page() -> None:
 
     for one in (task, bare):
         assert ready_stubs([row(one)]) == {"T0001": {name: one[name] for name in few if name in one}}
+
+
+def test_rows_are_chosen_by_status_priority_and_type_and_ordered_by_priority_and_day() -> None:
+    """Each value alone, and with others; of days the last digit counts, and no day is the last."""
+    given_tasks = [
+        {"id": "T0001", "status": status, "priority": priority, "type": kind, "created_at": NOW, **due}
+        for status in STATUSES for priority in PRIORITIES for kind in TYPES
+        for due in ({}, {"due": "2026-12-10"}, {"due": "2026-12-11"})
+    ]  # fmt: skip
+    pairs = [(row(task), task) for task in given_tasks]
+    rows = [line for line, _ in pairs]
+
+    for field, names in (("status", STATUSES), ("priority", PRIORITIES), ("type", TYPES)):
+        for some in (names[:1], names[1:3], names[2:], ()):
+            wanted = [line for line, task in pairs if not some or task[field] in some]
+            assert having(rows, *(some if field == one else () for one in ("status", "priority", "type"))) == wanted
+    assert having(rows, ["done"], ["low"], ["bug", "epic"]) == [
+        line
+        for line, task in pairs
+        if task["status"] == "done" and task["priority"] == "low" and task["type"] in ("bug", "epic")
+    ]
+    assert sorted(rows, key=urgency) == [
+        line
+        for line, _ in sorted(pairs, key=lambda pair: (PRIORITIES.index(pair[1]["priority"]), pair[1].get("due", "9")))
+    ]
 
 
 @given(tasks(), tasks())

@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskkeep.backlog.places import Places
+from taskkeep.backlog.places import Place, Places
 from taskkeep.backlog.text import dump
 
 TEXTS = st.text(st.sampled_from('ab"\\{}[]:,\n T01'), max_size=6)
@@ -61,17 +61,18 @@ TWICE = b"""{
       "title": "second",
       "title": "again"
     },
-    {"id": "T0005", "metadata": {"id": "T0007"}}
+    {"id": "T0005", "metadata": {"id": "T0007"}},
+    {"id": "T0002"}
   ],
   "more": [[{"id": "T0008"}]]
 }
 """
 
 
-def test_of_an_id_that_stands_twice_the_first_and_the_last_can_be_asked_for() -> None:
+def test_of_an_id_that_stands_there_again_the_first_and_the_last_can_be_asked_for() -> None:
     places = Places(TWICE)
 
-    assert (places.task("T0002"), places.task("T0002", last=True)) == (6, 9)
+    assert (places.task("T0002"), places.task("T0002", last=True)) == (6, 14)
     assert places.task("T0005") == 13
 
 
@@ -79,7 +80,7 @@ def test_only_the_tasks_of_the_list_of_tasks_count() -> None:
     """Not objects beside it or within them."""
     places = Places(TWICE)
 
-    assert [place.task_id for place in places.all] == ["T0002", "T0002", "T0005"]
+    assert [place.task_id for place in places.all] == ["T0002", "T0002", "T0005", "T0002"]
     assert places.task("T0007") is places.task("T0008") is places.task("T0009") is None
 
 
@@ -95,7 +96,7 @@ def test_a_task_that_is_gone_is_missed_where_it_would_stand() -> None:
     """Before the next one; at the end by the last one; without any task at the top."""
     places = Places(TWICE)
 
-    assert [places.gap(task_id) for task_id in ("T0001", "T0003", "T0009")] == [6, 13, 13]
+    assert [places.gap(task_id) for task_id in ("T0001", "T0003", "T0009")] == [6, 13, 14]
     assert Places(b"{\n}").gap("T0001") == 1
 
 
@@ -108,6 +109,13 @@ def test_a_key_that_is_given_twice_is_found_where_it_comes_again() -> None:
     assert places.second_key("nothing") is None
     assert Places(b'{"a": {"b": 1}, "a": 2}').second_key("a") == 1
     assert Places(b'{"a": {"a": 1},\n "b": {"a": 2}}').second_key("a") is None
+
+
+def test_a_task_without_an_id_stands_where_it_begins_and_empty_lines_count() -> None:
+    places = Places(b'\n{"tasks": [{"title":\n"x"},\n{\n"labels": [], "id": "T0001"}]}')
+
+    assert places.all == [Place("", 2, {"title": 2}), Place("T0001", 5, {"labels": 5, "id": 5})]
+    assert Places(b'\n{"a": 1, "a": 2}').second_key("a") == 2
 
 
 @given(st.binary(max_size=60) | st.text('{}[]":\n tasksid', max_size=60).map(str.encode))

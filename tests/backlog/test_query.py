@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.query import SORTS, Page, Query, ready, select
 from taskkeep.backlog.task import PRIORITIES, STATUSES, Task
-from taskkeep.errors import InvalidField, TaskNotFound, Usage
+from taskkeep.errors import InvalidField, TaskkeepError, TaskNotFound, Usage
 
 THEN = "2026-11-19T12:00:00.000000Z"
 NOW = "2026-11-20T12:00:00.000000Z"
@@ -111,18 +111,22 @@ def test_the_archive_is_looked_at_when_asked() -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "error"),
+    ("query", "error", "words", "hint"),
     [
-        ({"statuses": ("nope",)}, InvalidField),
-        ({"parents": ("T9999",)}, TaskNotFound),
-        ({"sort": "colour"}, Usage),
-        ({"limit": -1}, Usage),
-        ({"offset": -1}, Usage),
+        ({"statuses": ("nope",)}, InvalidField, "status cannot be 'nope'", "in_progress"),
+        ({"parents": ("T9999",)}, TaskNotFound, "T9999", ""),
+        ({"sort": "colour"}, Usage, "cannot sort by 'colour'", "updated"),
+        ({"sort": "x" * 50}, Usage, f"cannot sort by '{'x' * 40}'$", "updated"),
+        ({"limit": -1}, Usage, "cannot be negative", "0 means all"),
+        ({"offset": -1}, Usage, "cannot be negative", ""),
     ],
 )
-def test_a_filter_that_no_task_can_meet_is_an_error(query: dict[str, Any], error: type[Exception]) -> None:
-    with pytest.raises(error):
+def test_a_filter_that_no_task_can_meet_is_an_error(
+    query: dict[str, Any], error: type[TaskkeepError], words: str, hint: str
+) -> None:
+    with pytest.raises(error, match=words) as refused:
         found([task(1)], **query)
+    assert hint in refused.value.hint
 
 
 @pytest.mark.parametrize(

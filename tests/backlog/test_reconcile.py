@@ -511,3 +511,16 @@ def test_of_a_criterion_that_both_added_the_ticked_one_stands_for_both() -> None
     assert meeting.file.tasks["T0001"]["acceptance_criteria"] == [ticked]
     assert meeting.judged() == ({"acceptance_criteria": "rule"}, [])
     assert meeting.judged(acceptance_criteria=[unticked])[1] == ["T0001: acceptance_criteria"]
+
+
+def test_criteria_of_the_same_text_are_counted() -> None:
+    """One of two is ticked, or removed, while another side adds a third of other words."""
+    two = update(acceptance_criteria=[{"text": "one", "done": False}] * 2)
+    ticked = Meeting([ADD], [[*two], [("check", "T0001", 1)]], [[("accept", "T0001", "two")]])
+    texts = [(item["text"], item["done"]) for item in ticked.file.tasks["T0001"]["acceptance_criteria"]]
+    assert sorted(texts) == [("one", False), ("one", True), ("two", False)]
+    assert ticked.judged() == ({"acceptance_criteria": "rule"}, [])
+    lost = [{"text": "one", "done": True}, {"text": "two", "done": False}]
+    assert ticked.judged(acceptance_criteria=lost)[1] == ["T0001: acceptance_criteria"]
+    unticked = [{"text": "one", "done": False}] * 2 + lost[1:]
+    assert ticked.judged(acceptance_criteria=unticked)[1] == ["T0001: acceptance_criteria"]

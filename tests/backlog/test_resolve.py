@@ -18,6 +18,7 @@ from taskkeep.backlog.task import CLAIM
 from taskkeep.errors import Usage
 
 NOW = "2027-01-01T00:00:00.000000Z"
+HELD = {"claimed_by": "bot", "claimed_until": "2027-01-02T00:00:00.000000Z"}
 
 
 class Meeting:
@@ -93,8 +94,9 @@ def test_both_texts_are_joined_by_line_and_nothing_else_can_be_both() -> None:
     meeting = Meeting([ADD], [edited("mine", description="a")], [edited("yours", description="b")])
 
     assert meeting.settle("T0001", "description", "both").tasks["T0001"]["description"] == "a\nb"
-    with pytest.raises(Usage, match="title cannot be both"):
+    with pytest.raises(Usage, match="title cannot be both") as refused:
         meeting.settle("T0001", "title", "both")
+    assert "--value" in refused.value.hint
 
 
 def test_both_of_a_text_that_one_side_took_out_is_what_the_other_made_of_it() -> None:
@@ -105,7 +107,7 @@ def test_both_of_a_text_that_one_side_took_out_is_what_the_other_made_of_it() ->
     ):
         meeting = Meeting(base, [edited(**left)], [edited(**right)])
 
-        assert "c" in meeting.settle("T0001", "description", "both").tasks["T0001"]["description"]
+        assert meeting.settle("T0001", "description", "both").tasks["T0001"]["description"] == "a\nc"
 
 
 @pytest.mark.parametrize(("choice", "status"), [("ours", "done"), ("theirs", "in_progress"), ("value", "review")])
@@ -131,8 +133,9 @@ def test_a_claim_is_taken_whole_and_is_no_value_to_be_given() -> None:
     meeting = Meeting([ADD], [[("claim", "T0001", "ada")]], [[("claim", "T0001", "bot")]])
     theirs = meeting.versions[2].backlog.tasks["T0001"]
 
-    with pytest.raises(Usage, match="a claim is ours or theirs"):
+    with pytest.raises(Usage, match="a claim is ours or theirs") as refused:
         meeting.settle("T0001", "claimed_by", "value", "editor")
+    assert "--theirs" in refused.value.hint
     task = meeting.settle("T0001", "claimed_by", "theirs").tasks["T0001"]
 
     assert [task[field] for field in CLAIM] == [theirs[field] for field in CLAIM]
@@ -147,6 +150,36 @@ def test_metadata_is_settled_key_by_key(choice: str, value: Any) -> None:
     metadata = meeting.settle("T0001", "metadata.x", choice, {"b": [1]}).tasks["T0001"]["metadata"]
 
     assert metadata == {"y": 7, **({} if value is None else {"x": value})}
+
+
+@pytest.mark.parametrize("choice", ["ours", "theirs"])
+@pytest.mark.parametrize("emptied", ["ours", "theirs"])
+def test_the_only_key_may_be_gone_on_one_side(choice: str, emptied: str) -> None:
+    base = [ADD, [("metadata", "T0001", {"x": 0})]]
+    gone, kept = [[("metadata", "T0001", {"x": None})]], [[("metadata", "T0001", {"x": 1})]]
+    meeting = Meeting(base, *((gone, kept) if emptied == "ours" else (kept, gone)))
+
+    task = meeting.settle("T0001", "metadata.x", choice).tasks["T0001"]
+
+    assert task.get("metadata") == (None if choice == emptied else {"x": 1})
+
+
+def test_a_choice_is_made_for_a_task_that_somebody_holds_too() -> None:
+    """A value at its time; with a deletion the links to it go from a held task as well."""
+    meeting = Meeting([ADD], [edited("mine", status="review")], [edited("yours", status="todo", priority="low")])
+    meeting.backlog = meeting.backlog.replacing({**meeting.backlog.tasks["T0001"], **HELD})
+    assert meeting.settle("T0001", "title", "value", "neither").tasks["T0001"]["title"] == "neither"
+
+    meeting = Meeting([ADD], [edited("kept"), [("link", "T0003", "T0001")]], [[("delete", "T0001", None)]])
+    meeting.backlog = meeting.backlog.replacing({**meeting.backlog.tasks["T0003"], **HELD})
+    task = meeting.settle("T0001", None, "theirs").tasks["T0003"]
+    assert ("depends_on" in task, task["updated_at"]) == (False, NOW)
+
+
+def test_a_status_that_is_given_begins_at_the_time_of_the_choice() -> None:
+    meeting = Meeting([ADD], [edited(status="review")], [edited(status="cancelled")])
+
+    assert meeting.settle("T0001", "status", "value", "done").tasks["T0001"]["completed_at"] == NOW
 
 
 # -- deleted here, edited there --------------------------------------------------------------
@@ -183,8 +216,9 @@ def test_a_deletion_takes_the_task_out_of_the_archive_too_with_the_links_to_it()
 def test_a_deletion_is_ours_or_theirs(choice: str) -> None:
     meeting = Meeting([ADD], [edited("kept")], [[("delete", "T0001", None)]])
 
-    with pytest.raises(Usage, match="was deleted on one side"):
+    with pytest.raises(Usage, match="was deleted on one side") as refused:
         meeting.settle("T0001", None, choice)
+    assert "--theirs" in refused.value.hint
 
 
 def test_a_task_that_comes_back_leaves_behind_the_links_to_what_is_gone() -> None:
@@ -247,6 +281,48 @@ def test_of_a_circle_that_only_the_merge_makes_one_side_stands(field: str, choic
     assert problems(meeting.backlog) == []
 
 
+def test_a_link_is_settled_by_a_side_that_does_not_have_the_task_or_has_more_links() -> None:
+    """What the task names besides stays; a link of a task that only the other side has is not wanted here."""
+    new = [("add", "T0004", "four"), ("link", "T0004", "T0002")]
+    meeting = Meeting([ADD], [[("delete", "T0002", None)]], [new, [("link", "T0004", "T0003")]])
+    assert meeting.settle("T0004", "depends_on", "ours").tasks["T0004"]["depends_on"] == ["T0003"]
+    assert "T0002" not in meeting.backlog
+
+    meeting = Meeting(
+        [ADD], [[("link", "T0001", "T0002")]], [[("link", "T0001", "T0003")], [("delete", "T0002", None)]]
+    )
+    assert meeting.settle("T0001", "depends_on", "ours").tasks["T0001"]["depends_on"] == ["T0002", "T0003"]
+
+
+def test_a_task_that_a_link_brings_back_comes_with_sound_links_and_others_stay_as_they_are() -> None:
+    base = [ADD, [("add", "T0004", "four"), ("link", "T0002", "T0004"), ("link", "T0002", "T0003")]]
+    left = [[("link", "T0001", "T0002"), ("link", "T0001", "T0003"), ("update", "T0003", {"title": "old"})]]
+    right = [[("delete", "T0002", None), ("delete", "T0004", None)], [("update", "T0003", {"role": "new"})]]
+    meeting = Meeting(base, left, right)
+
+    meeting.settle("T0001", "depends_on", "ours")
+
+    assert meeting.backlog.tasks["T0002"]["depends_on"] == ["T0003"]
+    assert (meeting.backlog.tasks["T0003"]["title"], meeting.backlog.tasks["T0003"]["role"]) == ("old", "new")
+
+
+def test_the_link_that_goes_from_a_circle_is_the_only_one_of_its_task_that_goes() -> None:
+    """Also where another task of the circle is one that the chosen side does not have."""
+    left = [
+        ("add", "T0004", "four"),
+        ("link", "T0001", "T0003"),
+        ("link", "T0001", "T0004"),
+        ("link", "T0004", "T0002"),
+    ]
+    meeting = Meeting([ADD], [left], [[("link", "T0002", "T0001")]])
+
+    tasks = meeting.settle("T0002", "depends_on", "theirs").tasks
+
+    links = {task_id: task["depends_on"] for task_id, task in tasks.items() if "depends_on" in task}
+    assert links == {"T0001": ["T0003"], "T0002": ["T0001"], "T0004": ["T0002"]}
+    assert [task_id for task_id, task in tasks.items() if task["updated_at"] == NOW] == ["T0001", "T0002"]
+
+
 def test_a_circle_through_a_task_that_the_side_had_archived_is_opened() -> None:
     """Nobody judges what the links of an archived task lead to; here the other side brings it back."""
     link, note = ("link", "T0002", "T0001"), ("note", "T0001", "seen")
@@ -290,8 +366,9 @@ def test_links_may_be_given_as_a_list_or_in_words(value: Any) -> None:
 def test_links_cannot_be_both() -> None:
     meeting = Meeting([ADD], [[("link", "T0001", "T0002")]], [[("link", "T0002", "T0001")]])
 
-    with pytest.raises(Usage, match="cannot be both"):
+    with pytest.raises(Usage, match="cannot be both") as refused:
         meeting.settle("T0002", "depends_on", "both")
+    assert "--theirs" in refused.value.hint
 
 
 def test_a_value_for_a_task_in_the_archive_brings_it_back() -> None:

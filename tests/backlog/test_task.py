@@ -47,7 +47,7 @@ TASK = {
 
 def test_the_canonical_form_has_fields_in_order_sets_sorted_and_nothing_empty() -> None:
     given_task = {
-        "metadata": {"b": {"z": 1, "a": 2}, "a": []},
+        "metadata": {"b": {"z": 1, "a": 2}, "a": [{"d": [], "c": 3}, None, "e"]},
         "labels": ["ui", "ci", "ui"],
         "notes": [],
         "description": "",
@@ -60,7 +60,7 @@ def test_the_canonical_form_has_fields_in_order_sets_sorted_and_nothing_empty() 
 
     assert [field for field in FIELDS if field in result] == list(result)
     assert result["labels"] == ["ci", "ui"]
-    assert json.dumps(result["metadata"]) == '{"a": [], "b": {"a": 2, "z": 1}}'
+    assert json.dumps(result["metadata"]) == '{"a": [{"c": 3, "d": []}, null, "e"], "b": {"a": 2, "z": 1}}'
     assert [list(item) for item in result["acceptance_criteria"]] == [["text", "done"], ["text", "done"]]
     assert not {"notes", "description", "parent"} & result.keys()
     assert same(canonical(result), result)
@@ -141,6 +141,7 @@ def test_an_etag_once_handed_out_stays_that_of_its_task() -> None:
     """An upgrade of taskkeep makes none stale."""
     assert etag(TASK) == "f24366fc5fe76903"
     assert etag({**TASK, "title": "Wörter, ✓"}) == "4205bf4c1b787534"
+    assert etag({**TASK, "title": "half a \ud800"}) == "9e73bde3899419ab"
 
 
 @pytest.mark.parametrize(("left", "right"), [(1, True), (1, 1.0), (0.0, -0.0), ([1], [True]), ("1", 1)])
@@ -221,11 +222,35 @@ def test_a_refusal_names_field_and_task(refused: object) -> None:
     assert caught.value.message.startswith("T0001: title ")
 
 
+@pytest.mark.parametrize(
+    ("field", "text", "problem", "hint"),
+    [
+        ("title", "a\0b", "holds the character U+0000", "bidi overrides"),
+        ("description", "x" * ((1 << 20) + 1), "is longer than 1 MiB", "into a file"),
+        ("notes", " ", "must not be blank", ""),
+        ("title", "two\nlines", "must be one line", "into the description"),
+        ("labels", "two\nlines", "must be one line", "a note"),
+        ("title", " ", "must not be blank", ""),
+        ("title", "x" * 501, "has 501 characters", "into the description"),
+        ("labels", " a", "must not begin or end with a blank", ""),
+        ("labels", "x" * 201, "has 201 characters", ""),
+    ],
+)
+def test_a_refusal_says_what_is_wrong_and_where_the_text_could_go(
+    field: str, text: str, problem: str, hint: str
+) -> None:
+    with pytest.raises(InvalidField) as caught:
+        check_text(field, text)
+    assert caught.value.message.startswith(f"{field} {problem}")
+    assert hint in caught.value.hint
+    assert bool(hint) == bool(caught.value.hint)
+
+
 def test_what_is_no_text_is_called_by_its_kind() -> None:
     with pytest.raises(InvalidField, match=r"^title must be text, not a number$"):
         check_text("title", 5)
-    with pytest.raises(InvalidField, match=r"^T0001: status must be text, not null$") as caught:
-        read_choice("status", None, task_id="T0001")
+    with pytest.raises(InvalidField, match=r"^T0001: status must be text, not a list$") as caught:
+        read_choice("status", [], task_id="T0001")
     assert caught.value.details == {"field": "status", "task_id": "T0001"}
 
 

@@ -130,6 +130,8 @@ def test_what_is_no_strict_json_is_refused_with_the_line_where_that_is_known(
         loads(data, "it")
 
     assert (refused.value.code, refused.value.message, refused.value.line) == (code, words, line)
+    for asked, said in {"byte order mark": "adopt", "markers": "checkout"}.items():
+        assert asked not in words or said in refused.value.hint
 
 
 def test_of_the_keys_that_are_given_twice_the_first_is_named() -> None:
@@ -145,6 +147,7 @@ def test_a_number_is_kept_to_its_last_digit_or_refused() -> None:
 
     assert loads(longest.encode(), "it") == int(longest)
     assert loads(f"-{longest}".encode(), "it") == -int(longest)
+    assert loads(b'["%s", -%s]' % (b"7" * 301, longest.encode()), "it")[1] == -int(longest)
     assert loads(b"[1.10, 1e2, 0.1, -2.50e-3]", "it") == [1.1, 100.0, 0.1, -0.0025]
     assert loads(b"0.5" + b"0" * 298, "it") == 0.5
     for longer in (b"0.5" + b"0" * 299, b"9" * 301, b"-" + b"9" * 301):
@@ -190,12 +193,11 @@ def test_what_is_no_backlog_is_told_apart_from_what_is_no_json(data: bytes, word
     assert parse_written(data) is None
 
 
-def test_more_tasks_than_the_limit_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(text, "MAX_TASKS", 2)
-
-    assert parse(envelope("[{}, {}]")) == [{}, {}]
-    with pytest.raises(BacklogUnreadable, match="holds more than 2 tasks"):
-        parse(envelope("[{}, {}, {}]"))
+def test_what_is_read_is_called_by_its_name_and_by_that_of_the_file_where_it_has_none() -> None:
+    for given_name, name in (({"name": "it"}, "it"), ({}, "backlog.json")):
+        for data in (b"", b"[]"):
+            with pytest.raises(BacklogUnreadable, match=f"^{name} is "):
+                parse(data, **given_name)
 
 
 def test_a_key_of_the_envelope_that_a_newer_version_wrote_is_read_over_and_not_written_over() -> None:
@@ -281,6 +283,18 @@ def test_a_name_that_some_task_bears_as_an_alias_is_seen(drafts: list[Any], name
     found = has_alias(dump(tasks), wanted)
 
     assert found == any(alias.upper() in wanted for _, aliases in drafts for alias in aliases)
+
+
+def test_an_alias_is_seen_whichever_task_bears_it() -> None:
+    aliases = [["T0011"], [], ["T0012", "t0013"], ["T0014"], []]
+    data = dump(
+        [{"id": f"T000{n}", "title": "T0015", **({"aliases": some} if some else {})} for n, some in enumerate(aliases)]
+    )
+
+    assert [name for name in ("T0010", "T0011", "T0012", "T0013", "T0014", "T0015") if has_alias(data, [name])] == [
+        "T0011", "T0012", "T0013", "T0014"
+    ]  # fmt: skip
+    assert not has_alias(data, ["\ud800"])
 
 
 @given(WRITTEN)

@@ -102,6 +102,49 @@ def test_unknown_fields_are_kept_in_the_metadata_whatever_they_hold() -> None:
     assert report.metadata == {"effort": 1, "flags": 1}
 
 
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("notes", [{"text": "n", "mood": "kept"}]),
+        ("comments", [{"text": "n", "date": "kept"}, "m"]),
+        ("comments", [{"text": "n", "author": {"shown_as": "kept"}}]),
+        ("acceptance_criteria", [{"text": "c", "done": True, "evidence": "kept"}]),
+        ("acceptance_criteria", [{"text": "c", "done": "kept"}, "d"]),
+        ("subtasks", {"total": 3, "open": "kept"}),
+        ("subtasks", [["kept"], {"title": "below"}]),
+        ("depends_on", [{"id": 1, "why": "kept"}]),
+        ("isDone", "kept"),
+    ],
+)
+def test_what_an_entry_says_beyond_our_fields_is_kept_whole(field: str, value: Any) -> None:
+    backlog, report = import_into(None, "json", file_of({"id": 1, "title": "a"}, {"id": 2, "title": "b", field: value}))
+    task = next(task for task in backlog.tasks.values() if task["title"] == "b")
+
+    assert task["metadata"][field] == ([value[0]] if field == "subtasks" and isinstance(value, list) else value)
+    assert report.metadata == {field: 1}
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("comments", [{"id": 7, "issue_id": "a", "author": "ada", "created_at": "2026-01-01", "text": "n"}]),
+        ("acceptance_criteria", [{"id": 7, "text": "c", "done": True, "evidence": ""}, {"text": "d"}]),
+        ("depends_on", [{"id": 1}]),
+        ("subtasks", {"s1": {"title": "below"}}),
+    ],
+)
+def test_an_entry_that_says_no_more_is_not_kept_twice(field: str, value: Any) -> None:
+    backlog, _ = import_into(None, "json", file_of({"id": 1, "title": "a"}, {"id": 2, "title": "b", field: value}))
+
+    assert not any("metadata" in task for task in backlog.tasks.values())
+
+
+def test_subtasks_under_their_ids_keep_them() -> None:
+    task = {"id": 1, "title": "one", "subtasks": {"s1": {"title": "below"}}}
+
+    assert imported("json", file_of(task)).tasks["T000002"]["external_refs"] == ["json:s1"]
+
+
 def test_links_name_the_files_own_ids_in_any_of_the_usual_ways() -> None:
     backlog = imported(
         "json",
@@ -404,7 +447,7 @@ def test_a_flag_finishes_a_task() -> None:
 
     assert (a["status"], a["completed_at"]) == ("done", "2026-01-01T00:00:00.000000Z")
     assert b["status"] == "todo"
-    assert c["status"] == "review"
+    assert (c["status"], c["metadata"]) == ("review", {"done": True})
 
 
 def test_every_refusal_is_one_of_ours() -> None:

@@ -71,11 +71,11 @@ def test_a_task_deleted_on_one_branch_and_edited_upon_the_merge_is_kept_as_edite
     kit.assert_sound()
 
 
-@pytest.mark.parametrize("apart", [True, False])
-def test_two_tasks_of_one_id_are_told_apart_by_a_merge_and_not_by_hand(
-    kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch, apart: bool
+@pytest.mark.parametrize("way", ["merge", "by hand", "not at all"])
+def test_two_tasks_of_one_id_are_told_apart_by_a_merge_or_by_hand(
+    kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
-    """Two clones have drawn one id, and git's own merge was settled by hand: no event would say which is which."""
+    """Two clones have drawn one id: who gives one of them another keeps the old as its alias."""
     clone = type(kit)(scratch / "clone")
     kit.git("clone", "-q", str(kit.folder), str(clone.folder))
     clone.git("config", "user.name", "Bot")
@@ -86,13 +86,18 @@ def test_two_tasks_of_one_id_are_told_apart_by_a_merge_and_not_by_hand(
         ours = kit.project.add("ours").task
     assert ours["id"] == theirs["id"]
     kit.git("fetch", "-q", str(clone.folder), "main:work")
-    before = kit.head()
-    with_log_of(kit, "work")
-    edited(kit, lambda rows: rows.append({**theirs, "id": "TAPART"} if apart else named(rows, "first")))
-    with pytest.raises(BacklogUnreadable, match=r"two tasks have the id .*taskkeep merge"):
+    if way == "merge":
+        kit.project.merge("work")
+    else:
+        with_log_of(kit, "work")
+        edited(kit, lambda rows: rows.append({**theirs, "id": "TAPART"} if way == "by hand" else theirs))
+        if way == "not at all":
+            with pytest.raises(BacklogUnreadable, match="two tasks have the id") as refused:
+                kit.project.adopt()
+            assert refused.value.hint.startswith("Give one of them another id, and 'taskkeep adopt' records it.")
+            edited(kit, lambda rows: rows[-1].update(id="TAPART"))
         kit.project.adopt()
-    kit.git("reset", "-q", "--hard", before)
-    kit.project.merge("work")
+        assert kit.project.show(["TAPART"])[0]["aliases"] == [ours["id"]]
     assert {"ours", "theirs"} <= kit.titles()
     kit.project.add("after")
     kit.assert_sound()

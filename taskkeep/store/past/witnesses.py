@@ -73,6 +73,8 @@ def with_witnesses(root: Root, error: BacklogUnreadable) -> BacklogUnreadable:
     found = witnesses(root)
     error.details["witnesses"] = found
     error.hint = _hint(found)
+    if error.code == "duplicate_id":
+        error.hint = f"Give one of them another id, and 'taskkeep adopt' records it. {error.hint}"
     return error
 
 

@@ -187,7 +187,7 @@ def _check_shape(judged: Judged, name: str) -> bool:
             task_id=task_id,
             file=name,
             line=tree.places(name).task(task_id, last=True),
-            hint="A merge may have kept both sides: see 'git log' of the file.",
+            hint="A merge may have kept both sides: give one another id, and 'taskkeep adopt' records it.",
         )
     return sound
 
