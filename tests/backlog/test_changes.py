@@ -519,6 +519,14 @@ def test_a_refused_edit_names_the_field_and_the_task(edit: Edit, field: str) -> 
         assert (error.details["field"], error.details["task_id"]) == (field, "T0001")
 
 
+def test_a_refused_status_and_a_refused_note_of_a_new_task_name_the_task() -> None:
+    fields = {"title": "x", "notes": [{"text": "x", "by": "eve"}]}
+    with pytest.raises(InvalidField, match=r"^T0002: notes has a note of eve"):
+        changes.add_task(Backlog({}), fields, task_id="T0002", uid="0" * 32, **WHO)
+    with pytest.raises(InvalidField, match=r"^T0001: status cannot be"):
+        changes.set_status(Backlog.of([task("T0001")]), "t0001", "nonsense", **WHO)
+
+
 @pytest.mark.parametrize("link", ["T0001", "t0001", "T0077"])
 @pytest.mark.parametrize("field", ["parent", "depends_on"])
 def test_a_link_to_itself_is_refused_as_a_circle_of_one(field: str, link: str) -> None:
