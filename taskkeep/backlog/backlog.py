@@ -157,10 +157,8 @@ class Backlog:
         """Ids that the writer may have meant: one it begins, or one character away."""
         if not 1 <= len(text) <= 40:
             return []
-        likely = [text.replace("O", "0").replace("I", "1").replace("L", "1").replace("U", "V"), f"T{text}"]
-        number = text.lstrip("#T-")
-        if number.isascii() and number.isdigit():
-            likely.insert(1, f"T{number.zfill(4)}")
+        alike = text.replace("O", "0").replace("I", "1").replace("L", "1").replace("U", "V")
+        likely = (alike, f"T{text.lstrip('#T-').zfill(4)}", f"T{text}")
         found = [task_id for task_id in dict.fromkeys(likely) if task_id in self.tasks]
         for task_id in self.tasks:
             if len(found) >= NEAREST_LIMIT:

@@ -211,7 +211,7 @@ class Outline:
             found = [event for event in self._holding(uids, numbers[-1]) if touches(event, uids)]
             return _replay_line(found)
         concerned = [number for number in numbers if self.concerns(number, uids)]
-        if len(numbers) <= self._straight and (not numbers or numbers[-1] < self._straight):
+        if not numbers or numbers[-1] < self._straight:
             return _replay_line(list(self._events_of(concerned)))
         wanted = set(concerned)
         return Replay(self.event(number) if number in wanted else self._stub(number) for number in numbers)

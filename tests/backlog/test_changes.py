@@ -254,6 +254,17 @@ def test_a_required_field_is_not_taken_out(field: str) -> None:
         updated(Backlog.of([task("T0001")]), "T0001", set={field: None})
 
 
+@pytest.mark.parametrize("nothing", [None, "", [], {}])
+def test_nothing_in_whatever_form_takes_a_field_out(nothing: Any) -> None:
+    full: dict[str, Any] = {
+        "description": "a", "labels": ["a"], "assignee": "a", "role": "a", "parent": "T0002", "depends_on": ["T0002"],
+        "acceptance_criteria": ["a"], "due": "2027-01-31", "external_refs": ["a"], "notes": ["a"], "metadata": {"a": 1},
+    }  # fmt: skip
+    backlog = Backlog.of([task("T0001", **full), task("T0002")])
+    for field in full:
+        assert backlog.tasks["T0001"].keys() - updated(backlog, "T0001", set={field: nothing}).keys() == {field}
+
+
 @pytest.mark.parametrize("kind", ["add", "remove"])
 @pytest.mark.parametrize("field", ["title", "aliases", "metadata", "nonsense"])
 def test_only_lists_of_the_user_grow_and_shrink(kind: str, field: str) -> None:
@@ -517,6 +528,14 @@ def test_a_refused_edit_names_the_field_and_the_task(edit: Edit, field: str) -> 
 
     for error in refusals:
         assert (error.details["field"], error.details["task_id"]) == (field, "T0001")
+
+
+def test_a_refused_status_and_a_refused_note_of_a_new_task_name_the_task() -> None:
+    fields = {"title": "x", "notes": [{"text": "x", "by": "eve"}]}
+    with pytest.raises(InvalidField, match=r"^T0002: notes has a note of eve"):
+        changes.add_task(Backlog({}), fields, task_id="T0002", uid="0" * 32, **WHO)
+    with pytest.raises(InvalidField, match=r"^T0001: status cannot be"):
+        changes.set_status(Backlog.of([task("T0001")]), "t0001", "nonsense", **WHO)
 
 
 @pytest.mark.parametrize("link", ["T0001", "t0001", "T0077"])

@@ -157,7 +157,9 @@ def test_a_line_that_is_nearly_as_we_write_it_is_read_as_well(turned: Any) -> No
     """So is one whose task holds words of a line."""
     texts = {"title": '"prev":["x"]', "metadata": {"prev": ["x"], "hash": "y", "uid": "z", "timestamp": "w"}}
     branch = Branch().do([("add", "T0001", "one")], [("add", "T0002", "two")])
-    branch.save(branch.backlog.replacing({**branch.backlog.tasks["T0001"], **texts}), "2027-01-01T00:00:00.000000Z", 1)
+    full = {**branch.backlog.tasks["T0001"], "id": "T0003", "uid": "3" * 32, **texts}
+    branch.save(branch.backlog.replacing(full), "2027-01-01T00:00:00.000000Z", 1)
+    branch.save(branch.backlog.without("T0003"), "2027-01-02T00:00:00.000000Z", 2)
     rows = [line(one)[:-1] for one in branch.events]
 
     for found in (Outline(b"\n".join([*rows, b""])), Outline(b"\n".join([*map(turned, rows), b""]))):
@@ -165,7 +167,9 @@ def test_a_line_that_is_nearly_as_we_write_it_is_read_as_well(turned: Any) -> No
         assert found.times == [one["timestamp"] for one in branch.events]
         assert found.prevs == [one["prev"] for one in branch.events]
         assert found.hashes == [one["hash"] for one in branch.events]
-        assert [found.uids_of(number) for number in range(3)] == [{one["uid"]} for one in branch.events]
+        assert [found.uids_of(number) for number in range(4)] == [{one["uid"]} for one in branch.events]
+    nobody = {**branch.events[0], "uid": None, "task_id": None, "details": {}}
+    assert Outline(line(nobody)).uids_of(0) == set()
 
 
 def test_the_line_of_an_event_goes_back_along_its_own_branch() -> None:
@@ -178,11 +182,40 @@ def test_the_line_of_an_event_goes_back_along_its_own_branch() -> None:
 
     assert way[-len(own) :] == own[::-1]
     assert not {event["hash"] for event in other.events} - {event["hash"] for event in one.events} & set(way)
+    for branch in (one, other):
+        back = [found.hashes[number] for number in found.line(branch.events[-1]["hash"])]
+        assert back == [event["hash"] for event in branch.events][::-1]
     at = {event["hash"]: event["timestamp"] for event in met.events}
     assert found.at_time(own[-1], at[own[1]]) == found.place[own[1]]
     assert found.at_time(own[-1], at[own[0]][:-2]) is None
     assert list(found.line("unknown")) == []
     assert found.at_time("unknown", at[own[1]]) is None
+
+
+def test_two_logs_that_begin_apart_are_each_a_line_to_its_own_beginning() -> None:
+    one, other = (
+        Branch().do([("add", "T0001", "one")]),
+        Branch().do([("add", "T0002", "two")], [("note", "T0002", "n")]),
+    )
+    found = outline([*one.events, *other.events])
+
+    for branch in (one, other):
+        back = [found.hashes[number] for number in found.line(branch.events[-1]["hash"])]
+        assert back == [event["hash"] for event in branch.events][::-1]
+
+
+def test_a_few_tasks_of_branches_that_met_are_folded_as_among_all_the_others() -> None:
+    """What both sides added to a set is in it, though no choice says so."""
+    root = Branch().do(STOCK)
+    one = root.fork().do([("update", "T0001", {"labels": ["ci"]})])
+    other = root.fork().do([("update", "T0001", {"labels": ["ui"]})], [("note", "T0002", "n")])
+    one.join(other, merge(root.backlog, one.backlog, other.backlog)[0])
+    found = outline(one.events)
+    task = one.backlog.tasks["T0001"]
+
+    assert task["labels"] == ["ci", "ui"]
+    assert state_of(found.replay([len(found) - 1], {task["uid"]})).tasks["T0001"] == task
+    assert found.tasks_named("T0001", len(found) - 1).tasks == {"T0001": task}
 
 
 def test_the_past_of_an_event_is_all_that_it_follows_and_names_what_is_missing() -> None:
@@ -210,6 +243,8 @@ def test_what_changed_since_is_told_only_where_the_one_follows_the_other() -> No
     assert found.later(number(one.events[1]), number(one.events[2])) == {uids["T0001"]}
     assert found.later(number(one.events[1]), number(one.events[-1])) == {uids["T0001"], uids["T0002"]}
     assert found.later(number(one.events[-1]), number(one.events[-1])) == set()
+    assert found.later(number(one.events[-2]), number(one.events[-1])) == {uids["T0002"]}
+    assert found.later(number(other.events[-2]), number(other.events[-1])) == {uids["T0002"]}
     assert found.later(number(other.events[-1]), number(one.events[-1])) is None
     cut = outline(met.events[1:])
     assert cut.later(0, len(cut) - 1) is None

@@ -44,6 +44,7 @@ def test_other_ids_have_no_number(text: str) -> None:
 
 
 @given(st.from_regex(ID_PATTERN.removesuffix("$(?!\\n)"), fullmatch=True) | st.text("T01AZILOUt\n", max_size=8))
+@example("T000")
 @example("TI000")
 @example("T000O")
 def test_the_check_is_that_of_the_pattern(text: str) -> None:

@@ -23,6 +23,7 @@ from taskkeep.backlog.task import (
     is_finished,
     kind_of,
     nearest,
+    numbered,
     read_choice,
     same,
     same_task,
@@ -305,6 +306,22 @@ def test_the_nearest_words_are_three_at_most_and_best_first() -> None:
 )
 def test_a_text_for_a_message_is_one_short_line(text: str, shown: str) -> None:
     assert shortened(text) == shown
+
+
+def test_criteria_and_notes_that_say_the_same_are_told_apart_by_a_number() -> None:
+    """Ticked or not; a note says when and who as well."""
+    one, ticked, two = {"text": "a", "done": False}, {"text": "a", "done": True}, {"text": "b", "done": False}
+    note = {"text": "a", "at": NOW, "by": "ada"}
+    others = [{**note, "by": "bot"}, {**note, "at": NOW[:-1]}]
+
+    plain = ("a", None, None)
+    assert numbered([one, two, ticked, one]) == {
+        (plain, 0): one, (("b", None, None), 0): two, (plain, 1): ticked, (plain, 2): one
+    }  # fmt: skip
+    assert numbered([note, *others, note]) == {
+        (("a", NOW, "ada"), 0): note, (("a", NOW, "bot"), 0): others[0], (("a", NOW[:-1], "ada"), 0): others[1],
+        (("a", NOW, "ada"), 1): note,
+    }  # fmt: skip
 
 
 def test_done_and_cancelled_are_finished() -> None:
