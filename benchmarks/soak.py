@@ -73,10 +73,9 @@ def work(folder: Path, ledger: Path, seed: int, name: str) -> None:
         known: list[str] = []
         number = 0
         while True:
+            if number % SETTLED == 0:
+                known = [task["id"] for task in backlog.answer("list", "--limit", "0")["tasks"]]
             number += 1
-            known = (
-                known if number % SETTLED else [task["id"] for task in backlog.answer("list", "--limit", "0")["tasks"]]
-            )
             kind, args = _step(chance, known, f"{name}-{seed}-{number}")
             began = time.monotonic()
             file.write(json.dumps({"try": kind, "args": args}) + "\n")
