@@ -1,4 +1,4 @@
-"""The demo tells its story with the real program, quickly, and leaves nothing behind."""
+"""The demo tells its story with the real program and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -27,11 +26,9 @@ def demo(folder: Path, *args: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_story_goes_as_it_is_told_and_leaves_nothing_behind(tmp_path: Path) -> None:
-    started = time.monotonic()
     result = demo(tmp_path)
 
     assert result.returncode == 0, result.stdout + result.stderr
-    assert time.monotonic() - started < 30  # about 5 where nothing else runs
     assert "the story expected" not in result.stdout
     assert list(tmp_path.iterdir()) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -131,7 +132,7 @@ def assert_command_says_so(kit: Any, capsys: pytest.CaptureFixture[str], status:
 
 @pytest.mark.parametrize("name", UNREADABLE)
 def test_a_file_that_is_no_backlog_is_refused_by_all(kit: Any, capsys: pytest.CaptureFixture[str], name: str) -> None:
-    """Readers and writers: invalid (4), within a second, and the file stays as it is."""
+    """Readers and writers: invalid (4), and the file stays as it is."""
     kit.file.write_bytes(UNREADABLE[name])
     before, head = kit.files(), kit.head()
 
@@ -140,10 +141,8 @@ def test_a_file_that_is_no_backlog_is_refused_by_all(kit: Any, capsys: pytest.Ca
         lambda: kit.project.add("third"),
         lambda: kit.project.add("third", dry_run=True),
     ):
-        started = time.monotonic()
         with pytest.raises(taskkeep.Invalid) as refused:
             request()
-        assert time.monotonic() - started < 2
         assert refused.value.exit_status == 4
         assert_one_line(refused.value)
     assert_command_says_so(kit, capsys, 4, "add", "third")
@@ -198,11 +197,13 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(kit: Any) -> None:
     """A sparse file of 300 MiB costs nothing to refuse."""
     with open(kit.file, "r+b") as file:
         file.truncate(300 << 20)
-    started = time.monotonic()
-
-    with pytest.raises(taskkeep.Invalid, match="larger than 256 MiB"):
-        kit.project.add("third")
-    assert time.monotonic() - started < 1
+    tracemalloc.start()
+    try:
+        with pytest.raises(taskkeep.Invalid, match="larger than 256 MiB"):
+            kit.project.add("third")
+        assert tracemalloc.get_traced_memory()[1] < 64 << 20
+    finally:
+        tracemalloc.stop()
 
 
 # -- what stands where a file or a folder should ---------------------------------------------
