@@ -261,9 +261,6 @@ def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
     """Every id that this checkout's log, files, snapshots or old record know."""
     known = {event["task_id"] for event in events if event["task_id"]}
     for event in events:
-        change = event["details"].get("changes", {}).get("id")
-        if change:
-            known |= {change["from"], change["to"]}
         known |= {choice["task_id"] for choice in event["details"].get("choices", ())}
     paths = [root.backlog, root.archive, root.joined, os.path.join(root.cache, IDS)]
     if os.path.isdir(root.backups):

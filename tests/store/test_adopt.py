@@ -298,6 +298,19 @@ def test_a_hand_edit_of_the_archive_is_adopted_like_one_of_the_backlog(kit: Any)
     kit.assert_sound()
 
 
+def test_another_form_of_the_archive_is_written_canonically(kit: Any) -> None:
+    """Beside a backlog that is as it was saved; the event tells which file it was."""
+    kit.project.finish([kit.id_of("first")])
+    kit.project.archive(older_than="0d")
+    edit(kit, lambda tasks: None, "backlog.archive.json")
+
+    kit.project.adopt()
+
+    [event] = events(kit, 1)
+    assert (event["event_type"], event["details"]) == ("reformatted", {"files": ["backlog.archive.json"]})
+    kit.assert_sound()
+
+
 def test_a_reverted_save_is_brought_back_from_the_base_and_then_taken_back_aloud(kit: Any) -> None:
     """git revert took event and change away; the base has the event, so the tree must say why it lacks the change."""
     task_id = kit.id_of("first")

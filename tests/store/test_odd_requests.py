@@ -111,10 +111,11 @@ def test_an_identity_that_is_no_text_is_refused(kit: Any, field: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["commit", "dry run", "without a commit"])
-def test_an_event_that_was_removed_by_hand_comes_back_from_the_base_alone(kit: Any, way: str) -> None:
+@pytest.mark.parametrize("place", [-1, -2])
+def test_an_event_that_was_removed_by_hand_comes_back_from_the_base_alone(kit: Any, way: str, place: int) -> None:
     """The files are as they should be; that their event is back is a change all the same."""
     kit.git("branch", "base")
-    name = sorted(kit.log_files())[-1]
+    name = sorted(kit.log_files())[place]
     (kit.root / ".taskkeep" / "audit" / name).unlink()
     kit.git("commit", "-q", "-a", "-m", "removed")
     before = kit.files()
@@ -155,13 +156,13 @@ def test_a_base_needs_git_and_a_log_that_git_can_read(kit: Any, git_that: FakeGi
         kit.project.adopt(base="HEAD")
 
 
-@pytest.mark.parametrize("way", ["lacks", "damaged", "has in another file"])
+@pytest.mark.parametrize("way", ["lacks", "damaged", "edited", "has in another file"])
 def test_a_base_whose_log_is_not_whole_gives_nothing(kit: Any, way: str) -> None:
     """Events that lie here in another file are known already."""
     path = log_file(kit, -1)
-    if way == "damaged":
+    if way in ("damaged", "edited"):
         data = path.read_bytes()
-        path.write_bytes(b"{}\n")
+        path.write_bytes(b"{}\n" if way == "damaged" else data.replace(b"Ada", b"Eve"))
         kit.git("commit", "-q", "-a", "-m", "damaged")
         kit.git("branch", "base")
         path.write_bytes(data)
@@ -263,6 +264,9 @@ def test_secrets_of_two_tasks_are_moved_within_them_by_one_request(kit: Any) -> 
     assert kit.project.batch(moves).changed
     with pytest.raises(taskkeep.TaskkeepError, match="description"):
         kit.project.batch([{**moves[0], "id": ids[1]}, {**moves[1], "id": ids[0]}])
+    assert kit.project.batch([{"op": "update", "id": task_id, "description": "none"} for task_id in ids]).changed
+    kit.project.undo()
+    assert {TOKEN, OTHER} <= {task.get("description") for task in kit.project.show(ids)}
 
 
 # -- a log of many files, where no commit is wanted ----------------------------------------------------

@@ -183,6 +183,19 @@ def test_a_choice_where_the_log_has_one_head_is_an_event_all_the_same(sides: Any
     assert kit.project.verify().findings == []
 
 
+def test_a_side_that_is_older_than_the_log_is_a_choice_told_by_the_log(sides: Any) -> None:
+    """Git's index holds a value that the log has gone on from: that this one stays is an event."""
+    kit, base, ours, theirs = sides
+    unmerged(kit, theirs, base, ours)
+    kit.file.write_bytes(MARKS)
+    kit.project.resolve(choice="ours", why="the old one was right")
+    assert "merged" in {event["event_type"] for event in kit.project.log(limit=3).events}
+    kit.git("commit", "-q", "-a", "-m", "resolved")
+    assert "first" in kit.titles()
+    kit.project.add("after")
+    assert kit.project.verify().findings == []
+
+
 def test_resolving_what_is_resolved_already_stages_nothing(sides: Any) -> None:
     """While others are open still."""
     kit = sides[0]
@@ -213,6 +226,19 @@ def test_an_index_that_another_git_holds_is_said_and_the_choice_stands(sides: An
     assert "ours" in kit.titles()
     kit.project.add("after")
     assert kit.project.verify().findings == []
+
+
+@pytest.mark.parametrize("command", ["get-regexp", "update-index", "'ls-files -z --'"])
+def test_a_git_that_does_not_stage_leaves_the_merge_as_it_was(sides: Any, git_that: FakeGit, command: str) -> None:
+    """The choice is taken back with it: files that are saved and not staged would be no merge."""
+    kit = sides[0]
+    kit.git("merge", "-q", "other", check=False)
+    files, index = kit.files(), kit.git("ls-files", "-s")
+    git_that(f'case "$*" in *{command}*) echo "fatal: it broke" >&2; exit 128;; esac')
+    with pytest.raises(CommitFailed, match="it broke"):
+        kit.project.resolve(choice="ours")
+    assert (kit.files(), kit.git("ls-files", "-s")) == (files, index)
+    assert len(kit.project.conflicts()) == 1
 
 
 def test_archives_that_git_merged_by_lines_are_merged_by_resolve(kit: Any) -> None:

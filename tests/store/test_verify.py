@@ -13,6 +13,7 @@ import pytest
 
 import taskkeep
 from taskkeep.backlog.changes import Edit
+from taskkeep.errors import BadPoint, UnknownPoint
 from taskkeep.project import verify
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.verify import scope
@@ -161,6 +162,28 @@ def test_a_base_that_a_shallow_clone_has_not_fetched_is_named(case: Case) -> Non
         verify(str(clone), base="HEAD^1")
 
     assert "fetch --unshallow" in refused.value.hint
+
+
+def test_a_whole_hash_that_this_clone_has_not_is_unknown(case: Case) -> None:
+    """As a pull request names its base to a shallow checkout; git itself takes it for a name."""
+    clone = case.folder.parent / "shallow"
+    case.git("clone", "-q", "--depth", "1", f"file://{case.folder}", str(clone))
+    base = case.git("rev-parse", "HEAD~1").strip()
+
+    with pytest.raises(UnknownPoint) as refused:
+        verify(str(clone), base=base)
+
+    assert "fetch --unshallow" in refused.value.hint
+    with pytest.raises(UnknownPoint) as refused:
+        case.project.verify(base="0" * 40)
+    assert "shallow" not in refused.value.hint
+
+
+@pytest.mark.parametrize("name", ["HEAD^{tree}", "of-blob"])
+def test_a_base_that_is_another_object_is_told_as_such(case: Case, name: str) -> None:
+    case.git("tag", "of-blob", "HEAD:backlog.json")
+    with pytest.raises(BadPoint, match="is no commit"):
+        case.project.verify(base=name)
 
 
 def test_a_partial_clone_fetches_nothing_by_itself(case: Case) -> None:

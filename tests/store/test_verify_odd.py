@@ -21,6 +21,7 @@ from taskkeep.store.verify.findings import Findings
 
 from .conftest import FakeGit
 from .seed import Case
+from .test_odd_requests import with_log_of
 
 
 def codes(verdict: Any) -> set[str]:
@@ -297,6 +298,59 @@ def test_a_history_whose_end_does_not_fit_is_walked_whole(case: Case) -> None:
     assert verdict.checked["first_bad"]["commit"] == case.head()
 
 
+def test_an_event_that_says_another_value_than_its_file_is_found_in_the_history(case: Case) -> None:
+    """It names the file, and touches the field: only replay tells."""
+    task = case.task("alpha")
+    case.change("alpha", title="by hand")
+    changes = {"title": {"from": "alpha", "to": "something else"}}
+    case.forge(task_id=task["id"], uid=task["uid"], details={"changes": changes})
+    case.commit()
+    verdict = case.project.verify(history=True)
+    assert not verdict.ok
+    assert verdict.checked["first_bad"]["commit"] == case.head()
+
+
+def test_with_its_history_a_warning_of_the_head_is_told_too(kit: Any) -> None:
+    """Branches met, and one side of a title was taken by hand."""
+    kit.git("checkout", "-q", "-b", "work")
+    kit.project.update([kit.id_of("first")], Edit(set={"title": "theirs"}))
+    kit.git("checkout", "-q", "main")
+    kit.project.update([kit.id_of("first")], Edit(set={"title": "ours"}))
+    with_log_of(kit, "work")
+    verdict = kit.project.verify(history=True)
+    assert verdict.ok
+    assert codes(verdict) == {"merge_choice"}
+
+
+def test_a_folder_that_is_left_of_a_backlog_is_none(kit: Any) -> None:
+    """On a branch without one a stray file keeps the log's folder there."""
+    kit.git("checkout", "-q", "--orphan", "other")
+    kit.git("rm", "-q", "-r", "-f", ".")
+    kit.git("commit", "-q", "--allow-empty", "-m", "without")
+    audit = kit.root / ".taskkeep" / "audit"
+    audit.mkdir(parents=True, exist_ok=True)
+    (audit / ".DS_Store").write_text("")
+    verdict = kit.project.verify()
+    assert verdict.ok
+    assert verdict.findings == []
+    assert verdict.checked["notes"] == ["there is no backlog here"]
+
+
+def test_a_title_that_only_the_reference_check_knows_is_well(kit: Any) -> None:
+    """As one with a blank that no line breaks at."""
+    kit.project.add("5\u00a0km")
+    assert kit.project.verify().findings == []
+
+
+def test_a_file_in_another_form_is_named_though_its_event_names_it(case: Case) -> None:
+    """As a forger would write both; what it holds is what the log gives."""
+    case.file.write_bytes(case.file.read_bytes().replace(b"\n  ", b"\n   "))
+    path = sorted(case.audit.rglob("*.jsonl"))[-1]
+    case.edit_events(path, lambda event: event.update(after=case.sha()))
+    assert "not_canonical" in codes(case.project.verify())
+    assert "unaudited_change" not in codes(case.project.verify())
+
+
 def test_a_writer_that_comes_and_goes_is_looked_past(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """What moved while we read is read again."""
     real, looked = scope.verify, []
@@ -315,12 +369,12 @@ def test_a_writer_that_comes_and_goes_is_looked_past(kit: Any, monkeypatch: pyte
 
 def test_a_shallow_clone_that_has_all_that_is_asked_is_judged(kit: Any, scratch: Path) -> None:
     """Its boundary lies before the base."""
-    kit.git("branch", "base", "HEAD~1")
     for number in range(3):
         kit.project.add(f"task {number}")
     clone = type(kit)(scratch / "clone")
-    kit.git("clone", "-q", "--depth", "5", "--no-single-branch", f"file://{kit.folder}", str(clone.folder))
-    clone.git("checkout", "-q", "-b", "side", "origin/base")
+    kit.git("clone", "-q", "--depth", "5", f"file://{kit.folder}", str(clone.folder))
+    assert clone.git("rev-parse", "--is-shallow-repository").strip() == "true"
+    clone.git("checkout", "-q", "-b", "side", "HEAD~3")
     clone.git("config", "user.name", "Bot")
     clone.git("config", "user.email", "bot@example.invalid")
     clone.project.update([clone.id_of("first")], Edit(set={"priority": "high"}))

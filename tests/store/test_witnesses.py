@@ -55,6 +55,18 @@ def broken_git(kit: Any) -> None:
     (kit.folder / ".git").mkdir()
 
 
+def spoil_object(kit: Any, name: str, way: str) -> None:
+    path = kit.folder / ".git" / "objects" / name[:2] / name[2:]
+    path.unlink()
+    if way == "rubbish":
+        path.write_bytes(b"rubbish")
+
+
+def forget_record(kit: Any) -> None:
+    """The joined log stays, and nothing vouches for it."""
+    shutil.rmtree(kit.local / "cache")
+
+
 def titles_at(kit: Any, when: str) -> set[str]:
     return {task["title"] for task in kit.project.at(when).backlog().tasks.values()}
 
@@ -203,6 +215,22 @@ def test_the_joined_log_answers_where_git_cannot_be_asked(kit: Any) -> None:
     assert path.read_bytes() != data, "a reader writes nothing"
 
 
+@pytest.mark.parametrize("way", ["gone", "rubbish"])
+def test_the_joined_log_answers_where_git_lacks_what_an_older_commit_had(kit: Any, way: str) -> None:
+    """The file is damaged here and in the last commit, and the object that held it is no more."""
+    path = log_file(kit, 1)
+    blob = kit.git("rev-parse", f"HEAD:{path.relative_to(kit.folder).as_posix()}").strip()
+    flip(path)
+    kit.git("commit", "-q", "-a", "-m", "damaged")
+    spoil_object(kit, blob, way)
+    forget_record(kit)
+
+    page = kit.project.log()
+
+    assert len(page.events) == 3
+    assert "joined log" in page.notes[0]
+
+
 def test_a_file_of_the_log_is_found_in_an_older_commit(kit: Any) -> None:
     """The last one has it damaged or not at all."""
     path = log_file(kit, 1)
@@ -268,6 +296,21 @@ def test_a_damaged_backup_is_taken_from_git_only_where_its_commit_has_the_same(k
         moment = kit.project.at(name)
         assert {task["title"] for task in moment.backlog().tasks.values()} == {"first", "second", "third"}
         assert "the log" in moment.notes[0]
+
+
+def test_a_damaged_backup_is_taken_from_the_log_where_git_cannot_read_its_commit(kit: Any) -> None:
+    name = kit.project.make_backup()[0]
+    blob = kit.git("rev-parse", "HEAD:backlog.json").strip()
+    kit.project.add("third")
+    [path] = [one for one in (kit.local / "backups").iterdir() if name in one.name]
+    path.chmod(0o600)
+    path.write_bytes(b"rubbish")
+    spoil_object(kit, blob, "rubbish")
+
+    moment = kit.project.at(path.name)
+
+    assert {task["title"] for task in moment.backlog().tasks.values()} == {"first", "second"}
+    assert "the log" in moment.notes[0]
 
 
 # -- names of points in time ---------------------------------------------------------------------------
@@ -371,13 +414,13 @@ def test_the_beginning_of_several_hashes_is_asked_about(bare_kit: Any) -> None:
 def test_an_archive_edited_by_hand_is_no_ground_for_the_past(kit: Any) -> None:
     kit.project.finish([kit.id_of("first")])
     kit.project.archive(older_than="0d")
-    kit.project.add("third")
-    event = kit.project.log(limit=1).events[0]["event_id"]
     for number in range(6):
         kit.project.add(f"more {number}")
+    event = kit.project.log(limit=1).events[0]["event_id"]
+    kit.project.add("last")
     (kit.root / "backlog.archive.json").write_text("edited")
-    assert titles_at(kit, event) == {"second", "third"}
-    assert len(kit.project.at(event).backlog().archived) == 1
+    assert titles_at(kit, event) == {"second", *(f"more {number}" for number in range(6))}
+    assert [task["title"] for task in kit.project.at(event).backlog().archived.values()] == ["first"]
 
 
 # -- restore, over what lies there -------------------------------------------------------------------------
@@ -517,9 +560,45 @@ def test_before_the_first_change_there_was_nothing(kit: Any) -> None:
 
 
 def test_what_a_request_did_not_change_is_passed_over_in_search_of_a_version(kit: Any) -> None:
-    """An etag of before is explained though the task went to the archive since."""
+    """An etag of before is explained though the task went to the archive since, and one of after it came back."""
     task_id = kit.id_of("first")
     kit.project.finish([task_id])
     old = kit.project.show([task_id])[0]
     kit.project.archive(older_than="0d")
-    assert log.version_with_etag(Root(str(kit.root)), old["uid"], etag(old)) == old
+    kit.project.restore([task_id], at="HEAD~1")
+    edit(kit, "first", priority="high")
+    for version in (old, kit.project.show([task_id])[0]):
+        assert log.version_with_etag(Root(str(kit.root)), version["uid"], etag(version)) == version
+
+
+def test_the_log_of_a_task_is_told_beside_a_backlog_that_cannot_be_read(kit: Any) -> None:
+    """And of what never was it is said that it is not there, as the log itself knows."""
+    task_id = kit.id_of("first")
+    kit.file.write_text("rubbish")
+    assert {event["task_id"] for event in kit.project.log([task_id]).events} == {task_id}
+    with pytest.raises(TaskNotFound):
+        kit.project.log(["TNOBODY"])
+
+
+def test_the_log_of_an_id_that_two_tasks_had_is_that_of_both_once_neither_has_it(
+    kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clone = type(kit)(scratch / "clone")
+    kit.git("clone", "-q", str(kit.folder), str(clone.folder))
+    clone.git("config", "user.name", "Bot")
+    clone.git("config", "user.email", "bot@example.invalid")
+    with monkeypatch.context() as patch:
+        patch.setattr("taskkeep.store.save.random_bits", lambda count: (1 << count) - 5)
+        task_id = clone.project.add("theirs").task["id"]
+        assert kit.project.add("ours").task["id"] == task_id
+    kit.git("fetch", "-q", str(clone.folder), "main:work")
+    kit.project.merge("work")
+    kit.project.add("after")
+
+    def told() -> set[str]:
+        return {event["uid"] for event in kit.project.log([task_id]).events} - {None}
+
+    both = {task["uid"] for task in kit.project.backlog().tasks.values() if task["title"] in ("ours", "theirs")}
+    assert told() == {kit.project.show([task_id])[0]["uid"]}
+    kit.project.delete([task_id], why="not needed")
+    assert told() == both

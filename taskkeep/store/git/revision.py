@@ -27,17 +27,19 @@ def commit_of(repository: Repository, name: str, option: str) -> str:
     if len(name) > MOST or name.startswith(("-", "^", "/", ".", "~")) or ":" in name or ".." in name:
         raise BadPoint(f"{option}: {shown} is no name of a commit", hint=_HINT)
     full = full_hash(repository, name)
-    if full is None:
-        if os.path.lexists(os.path.join(repository.folder, name)) or os.path.lexists(name):
-            raise BadPoint(f"{option}: {shown} is a path, not a commit", hint=_HINT)
-        hint = "See 'git branch --all'."
-        if is_shallow(repository):
-            hint = "This clone is shallow: 'git fetch --unshallow' brings the rest."
-        raise UnknownPoint(f"{option}: git knows no commit {shown} here", hint=hint)
-    peeled = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{full}^{{commit}}")
-    if peeled.status or not _HEX.issuperset(peeled.text):
-        raise _no_commit(repository, full, option, shown)
-    return peeled.text
+    if full is not None:
+        peeled = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{full}^{{commit}}")
+        if not peeled.status:
+            return peeled.text
+        # git takes a whole hash for a name, also of what it has not.
+        if not repository.run("cat-file", "-e", full).status:
+            raise BadPoint(f"{option}: {shown} is no commit", hint=_HINT)
+    elif os.path.lexists(os.path.join(repository.folder, name)) or os.path.lexists(name):
+        raise BadPoint(f"{option}: {shown} is a path, not a commit", hint=_HINT)
+    hint = "See 'git branch --all'."
+    if is_shallow(repository):
+        hint = "This clone is shallow: 'git fetch --unshallow' brings the rest."
+    raise UnknownPoint(f"{option}: git knows no commit {shown} here", hint=hint)
 
 
 def full_hash(repository: Repository, name: str) -> str | None:
@@ -56,15 +58,6 @@ def full_hash(repository: Repository, name: str) -> str | None:
     if len(answer.text) not in (40, 64) or not _HEX.issuperset(answer.text):
         raise BadPoint(f"{shortened(name)} is no single commit", hint=_HINT)
     return answer.text
-
-
-def _no_commit(repository: Repository, full: str, option: str, shown: str) -> Exception:
-    if repository.run("cat-file", "-e", full).status and _HEX.issuperset(full):
-        return UnknownPoint(
-            f"{option}: git has no object {shown} here",
-            hint="A shallow clone lacks it: 'git fetch --unshallow' brings the rest.",
-        )
-    return BadPoint(f"{option}: {shown} is no commit", hint=_HINT)
 
 
 def commit_of_or_none(repository: Repository, name: str = "HEAD") -> str | None:

@@ -106,12 +106,9 @@ def _changed_parts(versions: list[bytes]) -> list[dict[str, Task]] | None:
             return None
         tables.append(table)
     same = {uid for uid, block in tables[0].items() if tables[1].get(uid) == block == tables[2].get(uid)}
-    unchanged = {tables[0][uid][0] for uid in same}
     sides = []
     for table in tables:
         rest = [block for uid, block in table.items() if uid not in same]
-        if any(block[0] in unchanged for block in rest):
-            return None  # an id of an unchanged task was given to another: all must be looked at
         part = text.dump([])[: -len(b"]\n}\n")] + b",".join(block[2] for block in rest) + b"\n  ]\n}\n"
         sides.append(_by_id(text.parse(part), BACKLOG))
     return sides

@@ -70,8 +70,6 @@ def _told(kind: str, name: str | None, sha: str, tasks: int, *, whole: bool) -> 
 
 def with_witnesses(root: Root, error: BacklogUnreadable) -> BacklogUnreadable:
     """The same error, its hint saying who has the last saved state and what brings it back."""
-    if "witnesses" in error.details:
-        return error
     found = witnesses(root)
     error.details["witnesses"] = found
     error.hint = _hint(found)

@@ -311,7 +311,7 @@ def _agrees(judged: Judged, replay: Replay, expected: Mapping[str, Task], moved:
 def _is_text(judged: Judged, name: str, wanted: list[Task]) -> bool:
     """Is the file, byte for byte, the canonical text of these tasks?"""
     if name not in judged.written:
-        return False  # of no tasks
+        return False
     there = judged.tasks[name] or []
     return len(there) == len(wanted) and all(map(text.is_same_text, there, wanted))
 

@@ -51,7 +51,7 @@ class Forks:
             os.close(ours)
             os.close(theirs)
             return None
-        if not pid:
+        if not pid:  # pragma: no cover - in another process
             self._answer(theirs, start, stop)
         os.close(theirs)
         return pid, ours

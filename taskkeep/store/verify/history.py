@@ -33,9 +33,8 @@ def walk(judgement: Judgement, head: str, last: Judged, findings: Findings) -> N
         raise GitUnavailable(f"git cannot walk the history: {answer.trouble}", hint="Run 'git fsck'.")
     rows = [line.split(" ") for line in answer.text.split("\n") if line]
     judgement.checked["commits"] = len(rows)
-    for whole in (False, True):
-        if _walk(judgement, rows, findings, whole=whole) or last.consistent or not last.tree.exists:
-            return
+    if not _walk(judgement, rows, findings, whole=False) and last.tree.exists and not last.consistent:
+        _walk(judgement, rows, findings, whole=True)
 
 
 def _walk(judgement: Judgement, rows: list[list[str]], findings: Findings, *, whole: bool) -> bool:
@@ -117,5 +116,4 @@ def _name(judgement: Judgement, commit: str, bad: list[dict[str, object]], findi
     for one in bad:
         one["message"] = f"commit {commit[:12]}: {one['message']}"
         one["commit"] = commit
-        if one not in findings.list:
-            findings.list.append(one)
+        findings.list.append(one)

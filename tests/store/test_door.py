@@ -1,0 +1,164 @@
+"""What the door to a backlog says by itself, before and beside what lies behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import taskkeep
+from taskkeep import project
+from taskkeep.backlog.changes import Edit
+from taskkeep.errors import DiskFault, ForeignFile, Outside, Usage
+from taskkeep.store import outline
+
+from .conftest import FakeGit
+from .test_mending import flip, forget, log_file
+
+
+@pytest.fixture
+def folder(git_alone: None, scratch: Path) -> Path:
+    """A folder in no repository."""
+    (scratch / "folder").mkdir()
+    return scratch / "folder"
+
+
+@pytest.fixture
+def alone(folder: Path) -> taskkeep.Project:
+    """A backlog in no repository, of one task."""
+    taskkeep.init(str(folder), git=False)
+    found = taskkeep.open(str(folder))
+    found.add("first")
+    return found
+
+
+# -- a new backlog ----------------------------------------------------------------------------------------
+
+
+def test_ids_are_of_a_kind_that_there_is(folder: Path) -> None:
+    with pytest.raises(Usage, match="ids cannot be 'odd'"):
+        taskkeep.init(str(folder), ids="odd", git=False)
+    assert list(folder.iterdir()) == []
+
+
+def test_outside_of_git_it_is_asked_whether_git_is_wanted(folder: Path) -> None:
+    """Nobody is given a repository unasked, nor one that a dry run only speaks of."""
+    with pytest.raises(Outside, match="no git repository"):
+        taskkeep.init(str(folder))
+    assert taskkeep.init(str(folder), git=True, dry_run=True).dry_run
+    assert list(folder.iterdir()) == []
+
+
+def test_a_repository_that_is_wanted_is_made(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AUTHOR", "COMMITTER"):
+        monkeypatch.setenv(f"GIT_{name}_NAME", "Ada")
+        monkeypatch.setenv(f"GIT_{name}_EMAIL", "ada@example.invalid")
+    assert taskkeep.init(str(folder), git=True).commit
+    assert taskkeep.open(str(folder)).verify().findings == []
+
+
+def test_a_repository_that_git_does_not_make_is_told(folder: Path, git_that: FakeGit) -> None:
+    git_that('case "$*" in *"init -q"*) echo "fatal: it broke" >&2; exit 128;; esac')
+    with pytest.raises(Outside, match=r"git init failed.*it broke"):
+        taskkeep.init(str(folder), git=True)
+    assert list(folder.iterdir()) == []
+
+
+def test_a_file_of_another_program_is_not_written_over(folder: Path) -> None:
+    (folder / "backlog.json").write_text('{"items": []}')
+    with pytest.raises(ForeignFile, match="not taskkeep's"):
+        taskkeep.init(str(folder), git=False)
+    assert (folder / "backlog.json").read_text() == '{"items": []}'
+
+
+# -- outside of git ---------------------------------------------------------------------------------------
+
+
+def test_outside_of_git_there_are_no_branches(alone: taskkeep.Project) -> None:
+    assert alone.refs() == []
+    status = alone.status()
+    assert (status["git"], status["branch"], status["total"], status["conflicts"]) == (False, None, 1, 0)
+
+
+# -- what is asked ----------------------------------------------------------------------------------------
+
+
+def test_who_acts_is_said_by_the_environment_before_git(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert kit.project.actor() == "Ada"
+    monkeypatch.setenv("TASKKEEP_ACTOR", "bot")
+    assert kit.project.actor() == "bot"
+
+
+def test_a_primer_of_a_large_backlog_is_that_of_a_small_one(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whole tasks, though few fields of each are read."""
+    kit.project.claim(kit.id_of("first"))
+    whole = kit.project.prime()
+    monkeypatch.setattr(outline, "WORTH_IT", 0)
+    kit.project.update([kit.id_of("second")], Edit(set={"description": "for the page"}), actor=kit.project.actor())
+    of_rows = kit.project.prime()
+    assert (kit.local / "cache" / "outline").exists()
+    assert (of_rows.counts, of_rows.claims) == (whole.counts, whole.claims)
+    assert of_rows.ready.tasks == [kit.project.show([kit.id_of("second")])[0]]
+
+
+def test_how_far_a_long_walk_is_can_be_watched(kit: Any) -> None:
+    told: list[tuple[int, int, str]] = []
+    flip(log_file(kit, -1))
+    forget(kit)
+    project.watch(lambda *step: told.append(step))
+    try:
+        kit.project.log()
+    finally:
+        project.watch(None)
+    assert ("files of the log", 3) in {(what, total) for _, total, what in told}
+    count = len(told)
+    kit.project.log()
+    assert len(told) == count
+
+
+def test_an_object_changes_the_one_task_that_it_names(kit: Any) -> None:
+    for ids in (None, [], [kit.id_of("first"), kit.id_of("second")]):
+        with pytest.raises(Usage, match="one task is changed by one object"):
+            kit.project.update_object(ids, {"title": "other"})
+    assert kit.titles() == {"first", "second"}
+
+
+@pytest.mark.parametrize("why", [None, "", "  "])
+def test_a_deletion_says_why(kit: Any, why: str | None) -> None:
+    with pytest.raises(Usage, match="needs a reason"):
+        kit.project.delete([kit.id_of("first")], why=why)
+    assert kit.titles() == {"first", "second"}
+
+
+# -- what cannot be read or written -----------------------------------------------------------------------
+
+
+def test_a_version_that_the_driver_is_not_given_is_a_fault_of_the_disk(tmp_path: Path) -> None:
+    names = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
+    with pytest.raises(DiskFault, match=r"backlog\.json could not be merged"):
+        project.merge_files(*names, "backlog.json")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_set_up_that_cannot_be_taken_out_is_told(alone: taskkeep.Project, new_repository: Any) -> None:
+    """As where a file stands in the place of the folder."""
+    new_repository(Path(alone.folder))
+    local = Path(alone.folder) / ".taskkeep" / "local"
+    local.rename(local.with_name("moved"))
+    local.write_text("")
+    with pytest.raises(DiskFault, match="could not be taken out"):
+        alone.uninstall()
+
+
+def test_a_section_of_gits_configuration_that_stays_is_not_said_to_be_gone(kit: Any) -> None:
+    before = (kit.folder / ".git" / "config").read_text()
+    assert "taskkeep" in before
+    (kit.local / "token").unlink()
+    (kit.local / "tmp").rmdir()
+    (kit.local / "tmp").write_text("in the way")
+
+    removed = kit.project.uninstall()
+
+    assert not any("configuration" in words for words in removed)
+    assert (kit.folder / ".git" / "config").read_text() == before
