@@ -111,7 +111,7 @@ def test_an_identity_that_is_no_text_is_refused(kit: Any, field: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["commit", "dry run", "without a commit"])
-@pytest.mark.parametrize("place", [-1, -2])
+@pytest.mark.parametrize("place", [0, -2, -1])
 def test_an_event_that_was_removed_by_hand_comes_back_from_the_base_alone(kit: Any, way: str, place: int) -> None:
     """The files are as they should be; that their event is back is a change all the same."""
     kit.git("branch", "base")
