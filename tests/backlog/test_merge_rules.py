@@ -428,11 +428,23 @@ def test_a_derived_id_is_the_same_in_every_clone_and_never_one_in_use() -> None:
 
     assert (first, second) == ("T69Q6J3", "TZS2VMB")
     assert derived_id("uid", lambda _: False) == first
-    assert second not in {first, derived_id("other", lambda _: False)}
+    third = derived_id("uid", {first, second}.__contains__)
+    assert len({first, second, third, derived_id("other", lambda _: False)}) == 4
     assert len(first) == len(second) == 7
 
 
 # -- links ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("link", [{"depends_on": ["T0002"]}, {"parent": "T0002"}])
+def test_a_link_that_led_nowhere_on_its_own_side_stays_as_it_was_there(link: dict[str, Any]) -> None:
+    """A hand edit can leave one; the merge is not what made it."""
+    base = Backlog.of([task(1), task(2)])
+    broken = Backlog.of([task(1, **link)])
+
+    for ours, theirs in ((broken, base), (base, broken)):
+        found, conflicts = merge(base, ours, theirs)
+        assert (found.tasks, conflicts) == (broken.tasks, [])
 
 
 def linked(**links: Any) -> Backlog:

@@ -104,6 +104,32 @@ def test_a_task_deleted_here_and_archived_there_stays_in_the_archive_by_rule(del
     assert meeting.judged() == ({None: "rule", "archived": "rule"}, [])
 
 
+def test_of_two_starts_a_rule_takes_the_first_and_nobody_has_to_look() -> None:
+    meeting = Meeting([ADD], [update(status="in_progress")], [update(status="in_progress")])
+
+    assert meeting.judged() == ({"started_at": "rule"}, [])
+    assert meeting.judged(started_at=OTHER_TIME)[1] == ["T0001: started_at"]
+
+
+def test_only_a_task_whose_id_was_drawn_twice_has_another_one() -> None:
+    """It keeps the aliases that it had, and the id as one more."""
+    meeting = Meeting([ADD], [update(title="a")], [update(role="b")])
+    renamed = canonical({**meeting.file.tasks["T0001"], "id": "T0009", "aliases": ["T0001"]})
+    assert meeting.judged(meeting.file.without("T0001").replacing(renamed))[1] == ["T0009: id"]
+
+    root = Branch().do(ADD)
+    one, other = root.fork().do([("add", "T0004", "elder")]), root.fork().do([("add", "T0004", "younger")])
+    named = canonical({**other.backlog.tasks["T0004"], "aliases": ["T0070"]})
+    other.save(other.backlog.replacing(named), named["updated_at"], 1)
+    file = merge(root.backlog, one.backlog, other.backlog)[0]
+    [younger] = [task for task in file.tasks.values() if task["title"] == "younger"]
+    settled, wrong = reconcile(Replay(causal_order([*one.events, *other.events])), file.tasks, file.archived)
+
+    assert younger["aliases"] == ["T0004", "T0070"]
+    assert wrong == []
+    assert all(choice["joined"] for choice in settled)
+
+
 def test_a_time_of_change_is_one_of_the_sides() -> None:
     meeting = Meeting([ADD], [update(title="a")], [update(role="b")])
     sides = [branch.backlog.tasks["T0001"]["updated_at"] for branch in (meeting.one, meeting.other)]
