@@ -113,11 +113,13 @@ def test_a_time_that_is_also_a_branch_is_ambiguous(kit: Any) -> None:
 
 def test_an_events_beginning_that_is_also_a_commits_is_ambiguous(kit: Any) -> None:
     name = last_event(kit)["event_id"]
+    while name[:4].isdigit():  # which would be a year
+        name = kit.project.add("another").events[0]
     kit.git("branch", name[:4])
     with pytest.raises(AmbiguousPoint) as caught:
         kit.project.at(name[:4])
     assert any(name in one for one in caught.value.details["nearest"])
-    assert titles_at(kit, name) == {"first", "second"}
+    assert {"first", "second"} <= titles_at(kit, name)
 
 
 def test_the_unknown_comes_with_what_is_nearest(kit: Any) -> None:
