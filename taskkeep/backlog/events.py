@@ -195,7 +195,7 @@ def task_changes(before: Backlog, after: Backlog, now: str) -> list[tuple[str, T
     found: list[tuple[str, Task, Any]] = []
     for task_id, task in new.items():
         previous = old.get(task_id)
-        if task_id not in moved and (previous is task or (previous is not None and same_task(previous, task))):
+        if previous is not None and task_id not in moved and same_task(previous, task):
             continue
         if previous is not None and previous["uid"] == task["uid"]:
             changes = diff(previous, task, now)

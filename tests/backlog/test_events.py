@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks import task
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import (
@@ -22,26 +23,8 @@ from taskkeep.backlog.events import (
     line,
     task_changes,
 )
-from taskkeep.backlog.task import Task, canonical
 
 NOW, LATER = "2026-11-20T12:00:00.000000Z", "2026-11-21T12:00:00.000000Z"
-
-
-def task(number: int = 1, **fields: Any) -> Task:
-    return canonical(
-        {
-            "id": f"T{number:04d}",
-            "uid": f"{number:032x}",
-            "title": "One",
-            "status": "todo",
-            "priority": "medium",
-            "type": "task",
-            "created_at": NOW,
-            "created_by": "ada",
-            "updated_at": NOW,
-            **fields,
-        }
-    )
 
 
 def tick(text: str, done: bool = False) -> dict[str, Any]:

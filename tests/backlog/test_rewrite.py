@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks import task
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import Chain, Event, Request, task_changes
 from taskkeep.backlog.rewrite import Past, Rewriting, Wanted, lost, read_rows, reverted
-from taskkeep.backlog.task import Task, canonical
 from taskkeep.errors import InputInvalid
 
 NOW, LATER = "2026-11-20T12:00:00.000000Z", "2026-11-21T12:00:00.000000Z"
@@ -26,23 +26,6 @@ USER_VALUES: dict[str, list[Any]] = {
     "metadata": [{}, {"k": 1}, {"k": True}, {"k": None, "l": [1]}],
 }
 FIELDS = st.fixed_dictionaries({field: st.sampled_from(values) for field, values in USER_VALUES.items()})
-
-
-def task(number: int, **fields: Any) -> Task:
-    return canonical(
-        {
-            "id": f"T{number:04d}",
-            "uid": f"{number:032x}",
-            "title": "One",
-            "status": "todo",
-            "priority": "medium",
-            "type": "task",
-            "created_at": NOW,
-            "created_by": "ada",
-            "updated_at": NOW,
-            **fields,
-        }
-    )
 
 
 def history(*states: Backlog) -> list[Event]:

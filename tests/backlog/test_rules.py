@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tasks import task as made
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.rules import LINK_FIELDS, links, problems, refuse_worse
@@ -18,18 +19,7 @@ NOW = "2026-11-20T12:00:00.000000Z"
 
 
 def task(number: int, *depends_on: int, parent: int | None = None, **fields: Any) -> Task:
-    result: Task = {
-        "id": f"T{number:04d}",
-        "uid": f"{number:032x}",
-        "title": "One",
-        "status": "todo",
-        "priority": "medium",
-        "type": "task",
-        "created_at": NOW,
-        "created_by": "ada",
-        "updated_at": NOW,
-        **fields,
-    }
+    result = made(number, **fields)
     if depends_on:
         result["depends_on"] = [f"T{target:04d}" for target in sorted(depends_on)]
     if parent is not None:

@@ -81,6 +81,14 @@ class Kit:
     def git(self, *args: str, check: bool = True) -> str:
         return subprocess.run(["git", *args], cwd=self.folder, capture_output=True, check=check, text=True).stdout
 
+    def clone(self, folder: Path) -> Kit:
+        """A clone in *folder*, which somebody else works in."""
+        self.git("clone", "-q", str(self.folder), str(folder))
+        there = type(self)(folder)
+        there.git("config", "user.name", "Bot")
+        there.git("config", "user.email", "bot@example.invalid")
+        return there
+
     def head(self) -> str:
         return self.git("rev-parse", "HEAD").strip()
 

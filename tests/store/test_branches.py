@@ -77,11 +77,7 @@ def test_a_detached_head_follows_nobody(kit: Any) -> None:
 @pytest.fixture
 def clone(kit: Any, scratch: Path) -> Any:
     """A clone of the repository, which it follows."""
-    there = type(kit)(scratch / "clone")
-    kit.git("clone", "-q", str(kit.folder), str(there.folder))
-    there.git("config", "user.name", "Bot")
-    there.git("config", "user.email", "bot@example.invalid")
-    return there
+    return kit.clone(scratch / "clone")
 
 
 def test_what_a_remote_does_not_take_is_told_and_stays_here(kit: Any, clone: Any) -> None:

@@ -269,10 +269,7 @@ def a_fresh_clone_in_its_place(kit: Any) -> None:
 
 
 def a_pull_that_brought_others_changes(kit: Any) -> None:
-    other = type(kit)(kit.folder.parent / "clone")
-    kit.git("clone", "-q", str(kit.folder), str(other.folder))
-    other.git("config", "user.name", "Bot")
-    other.git("config", "user.email", "bot@example.invalid")
+    other = kit.clone(kit.folder.parent / "clone")
     other.project.add("from afar")
     kit.git("pull", "-q", "--ff-only", str(other.folder), "main")
 

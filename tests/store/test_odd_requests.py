@@ -76,10 +76,7 @@ def test_two_tasks_of_one_id_are_told_apart_by_a_merge_or_by_hand(
     kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch, way: str
 ) -> None:
     """Two clones have drawn one id: who gives one of them another keeps the old as its alias."""
-    clone = type(kit)(scratch / "clone")
-    kit.git("clone", "-q", str(kit.folder), str(clone.folder))
-    clone.git("config", "user.name", "Bot")
-    clone.git("config", "user.email", "bot@example.invalid")
+    clone = kit.clone(scratch / "clone")
     with monkeypatch.context() as patch:
         patch.setattr("taskkeep.store.save.random_bits", lambda count: (1 << count) - 5)
         theirs = clone.project.add("theirs").task

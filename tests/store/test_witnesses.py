@@ -584,10 +584,7 @@ def test_the_log_of_a_task_is_told_beside_a_backlog_that_cannot_be_read(kit: Any
 def test_the_log_of_an_id_that_two_tasks_had_is_that_of_both_once_neither_has_it(
     kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clone = type(kit)(scratch / "clone")
-    kit.git("clone", "-q", str(kit.folder), str(clone.folder))
-    clone.git("config", "user.name", "Bot")
-    clone.git("config", "user.email", "bot@example.invalid")
+    clone = kit.clone(scratch / "clone")
     with monkeypatch.context() as patch:
         patch.setattr("taskkeep.store.save.random_bits", lambda count: (1 << count) - 5)
         task_id = clone.project.add("theirs").task["id"]
