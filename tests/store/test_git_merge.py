@@ -6,6 +6,7 @@ import json
 import random
 import shutil
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from taskkeep.cli.main import run
 from taskkeep.errors import SecretFound, TasksLost, Usage
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.merging.citations import citations
+from taskkeep.store.placement import Placement
 from taskkeep.store.setup import merge_driver
 
 
@@ -331,10 +333,21 @@ def test_all_conflicts_are_settled_at_once(conflict: Any, choice: str) -> None:
     joined(conflict)
 
 
-def test_a_merge_given_up_leaves_nothing_behind(conflict: Any) -> None:
-    """Not even what was resolved already."""
+def test_a_merge_given_up_leaves_nothing_behind(conflict: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even what was resolved already. Git refuses where its index knows a file by another time of
+    change, which it counts in seconds: so the save ends in a later one than that of its staging."""
+    finish = Placement.finish
+
+    def later(*args: Any, **more: Any) -> None:
+        began = time.time()
+        while int(time.time()) == int(began):
+            time.sleep(0.01)
+        finish(*args, **more)
+
+    monkeypatch.setattr(Placement, "finish", later)
     conflict.project.resolve(conflict.id_of("third of ours"), "title", choice="theirs")
 
+    assert conflict.git("diff-files") == conflict.git("diff-files", "backlog.json")  # which is in conflict still
     conflict.git("merge", "--abort")
 
     conflict.assert_sound()

@@ -12,6 +12,7 @@ import pytest
 from taskkeep.backlog.changes import Edit
 from taskkeep.errors import DiskFault, GitLocked, NotFound
 from taskkeep.store.git.repository import Answer, Repository
+from taskkeep.store.placement import Placement
 
 from .test_recovery import MOST, Die, every_step
 
@@ -92,6 +93,29 @@ def test_a_resolve_that_cannot_stage_leaves_the_merge_as_it_was(kit: Any) -> Non
     assert kit.project.conflicts() == conflicts
     lock.unlink()
     assert kit.project.resolve(choice="theirs")[1] == []
+
+
+def test_a_resolve_that_cannot_stage_once_more_at_its_end_says_what_helps(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another git took the index when all was saved and staged: only the files' times are unknown to it."""
+    conflicting(kit)
+    lock = kit.folder / ".git" / "index.lock"
+    finish = Placement.finish
+
+    def meanwhile(*args: Any, **more: Any) -> None:
+        finish(*args, **more)
+        lock.write_text("another's")
+
+    monkeypatch.setattr(Placement, "finish", meanwhile)
+    outcome, left = kit.project.resolve(choice="theirs", wait=0)
+
+    assert left == []
+    assert any("git status" in warning for warning in outcome.warnings)
+    lock.unlink()
+    kit.git("commit", "-q", "-m", "merge")
+    assert kit.titles() == {"theirs"}
+    kit.assert_sound()
 
 
 @pytest.mark.parametrize("name", ["fsync", "replace", "link"])

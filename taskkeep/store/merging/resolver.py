@@ -11,7 +11,7 @@ from taskkeep.backlog.events import task_changes
 from taskkeep.backlog.merge import Conflict
 from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.backlog.resolve import resolved
-from taskkeep.errors import BacklogUnreadable, HandEdit, NotFound
+from taskkeep.errors import BacklogUnreadable, HandEdit, NotFound, TaskkeepError
 from taskkeep.store import backups, log
 from taskkeep.store.files import replace
 from taskkeep.store.git.commit import failure, lock_mark
@@ -41,6 +41,7 @@ class Resolver(Writer):
     state: OpenMerge
     chosen: list[Conflict]
     settles_all: bool
+    staged: Sequence[str] = ()
 
     def _refuse_open_merge(self) -> None:
         """A merge is what it is for."""
@@ -183,9 +184,22 @@ class Resolver(Writer):
         paths = [path for name in log.list_files(self.root) if (path := f"{AUDIT}/{name}") not in known]
         if self.settles_all:
             paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
+        self._put_into_index(paths)
+        self.staged = paths
+
+    def _put_into_index(self, paths: Sequence[str]) -> None:
+        assert self.repository is not None
         if paths:
             mark = lock_mark(self.root, self.token)
             stage(self.root, self.repository, paths, token=self.token, mark=mark, wait=self.options.wait)
+
+    def _tidy(self, placement: Placement, backlog: Backlog, *, keep_journal: bool) -> None:
+        """As for every save, which changes the files' status as the index has it: it takes it once more."""
+        super()._tidy(placement, backlog, keep_journal=keep_journal)
+        try:
+            self._put_into_index(self.staged)
+        except (OSError, TaskkeepError) as error:
+            self.warnings.append(f"run 'git status' before you give the merge up: its index is not fresh ({error})")
 
 
 def choices_of(
