@@ -16,7 +16,7 @@ from taskkeep.errors import BacklogUnreadable, LogDamaged, TaskkeepError
 from taskkeep.store.files import FileId, append, read, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
@@ -191,9 +191,16 @@ def load(root: Root) -> LogState:
     state = _load_record(root, mark)
     if state is not None:
         return state
-    state = LogState()
     events = read_all(root)
+    state = state_of(root, events)
     state.names = mark
+    write_joined(root, state, events)
+    return state
+
+
+def state_of(root: Root, events: Sequence[Event]) -> LogState:
+    """What a log of just these *events*, in causal order, tells a writer; nothing is written of it."""
+    state = LogState()
     state.count = len(events)
     state.straight = all(
         event["prev"] == ([events[place - 1]["hash"]] if place else []) for place, event in enumerate(events)
@@ -210,7 +217,6 @@ def load(root: Root) -> LogState:
         if "key" in event:
             state.keys.setdefault(event["key"], event["hash"])
     state.learn_claims(events)
-    write_joined(root, state, events)
     return state
 
 
