@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
 from hashlib import sha256
 from typing import TYPE_CHECKING, NoReturn
 
@@ -13,7 +11,7 @@ from taskkeep.backlog import text
 from taskkeep.backlog.events import line
 from taskkeep.errors import BacklogUnreadable, DiskFault, TaskkeepError
 from taskkeep.store import log
-from taskkeep.store.files import disk_fault, make_folder, read, remove, sync_folder, write_new
+from taskkeep.store.files import disk_fault, link_or_copy, make_folder, read, remove, sync_folder, write_new
 from taskkeep.store.signals import check_interrupt
 
 if TYPE_CHECKING:
@@ -210,14 +208,3 @@ def snapshot_name(timestamp: str) -> str:
     """The name of the snapshot taken before the change of *timestamp*."""
     digits = timestamp.replace("-", "").replace(":", "")
     return f"backlog_{digits[:8]}_{digits[9:15]}_{digits[16:22]}.json"
-
-
-def link_or_copy(path: str, target: str) -> None:
-    """Give a file a second name, or where the file system has no hard links a synced copy. Raises OSError."""
-    try:
-        os.link(path, target)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV):
-            raise
-        data, found = read(path)
-        write_new(target, [data], mode=stat.S_IMODE(found.st_mode))

@@ -8,7 +8,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
-from taskkeep.store.files import FileId, append, read, remove, replace, sync_file, sync_folder, write_new
+from taskkeep.store.files import (
+    FileId,
+    append,
+    link_or_copy,
+    read,
+    remove,
+    replace,
+    sync_file,
+    sync_folder,
+    write_new,
+)
 from taskkeep.store.git.hooks import Hooks, hooks_of
 from taskkeep.store.git.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
 
@@ -332,7 +342,7 @@ class Commit:
         had_index = self._index_id is not None
         if had_index:
             remove(self._old)
-            os.link(self._index, self._old)
+            link_or_copy(self._index, self._old)
         try:
             os.replace(self._copy, self._index)
             self._sync(repository.git_dir)
@@ -416,7 +426,7 @@ def locked(path: str, token_file: str, wait: float) -> Iterator[None]:
     deadline = time.monotonic() + wait
     while True:
         try:
-            os.link(token_file, lock)
+            link_or_copy(token_file, lock)
             break
         except FileExistsError:
             if time.monotonic() >= deadline:
