@@ -135,7 +135,7 @@ class LogState:
     )
 
     def __init__(self) -> None:
-        self.names = ""  # fingerprint of the file names
+        self.names = ""  # fingerprint of the file names; "": more may lie there than this knows of
         self.heads: list[str] = []  # own first
         self.after: str | None = None  # sha256 of the backlog that the one head leads to
         self.archive: str | None = None  # sha256 of the archive that it leads to
@@ -147,6 +147,11 @@ class LogState:
         self.claims: dict[str, int] = {}  # uid -> number of the task's last claim
         self.joined: list[int] = []
         self.straight = True  # does each event of the log follow just the one before?
+
+    def follow(self, names: Sequence[str], new: str) -> None:
+        """Vouch for the log's files *names*, if *new* alone came to those that were known; else git brought some."""
+        known = [name for name in names if name != new]
+        self.names = fingerprint(names) if fingerprint(known) == self.names else ""
 
     def learn_claims(self, events: Iterable[Event]) -> None:
         """Numbers only grow: where two branches gave the same one, the next is above both."""
@@ -170,7 +175,7 @@ class LogState:
         return new
 
 
-def fingerprint(names: list[str]) -> str:
+def fingerprint(names: Sequence[str]) -> str:
     text = "\n".join(names).encode()
     return f"{len(names)}:{len(text)}:{crc32(text):08x}"
 

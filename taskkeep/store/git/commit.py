@@ -7,7 +7,15 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
+from taskkeep.errors import (
+    ChangedMeanwhile,
+    CommitFailed,
+    GitLocked,
+    GitUnavailable,
+    NoIdentity,
+    RepositoryBusy,
+    TaskkeepError,
+)
 from taskkeep.store.files import (
     FileId,
     append,
@@ -147,6 +155,7 @@ class Commit:
         self.notes: list[str] = []
         self._blobs: dict[str, str | None] = {}
         self._staged_blobs: dict[str, str | None] = {}
+        self._found: dict[str, str | None] = {}  # our files as HEAD had them when this was begun
         self._store = ObjectStore(repository)
         self._index = os.path.join(repository.git_dir, "index")
         self._copy = os.path.join(repository.git_dir, f"{token}.index")
@@ -221,6 +230,7 @@ class Commit:
                 # A tree that is there and cannot be read looks like one that is not: its files would be lost.
                 if not found and (not name or last in trees[parent]):
                     raise CommitFailed("git cannot read HEAD's tree; nothing was changed", hint="Run 'git fsck'.")
+        self._refuse_theirs(trees)
         before = {name: dict(tree) for name, tree in trees.items()}
         for path, blob in self._blobs.items():
             folder, _, name = path.rpartition("/")
@@ -240,6 +250,16 @@ class Commit:
         if trees[""] == before[""] and self.head.commit:
             return None
         return self._store.write_tree(trees[""])
+
+    def _refuse_theirs(self, trees: Mapping[str, Tree]) -> None:
+        """Where the branch has moved, it may not have brought our files in other versions, which this would undo."""
+        found = {}
+        for path in self.files:
+            folder, _, name = path.rpartition("/")
+            found[path] = trees[folder].get(name, (FILE, None))[1]
+        was, self._found = self._found or found, found
+        if any(blob not in (was[path], self._blobs[path]) for path, blob in found.items()):
+            raise ChangedMeanwhile("the branch")
 
     def _write_commit(self, tree: str) -> str:
         repository, config = self.repository, self.repository.config

@@ -103,6 +103,7 @@ class Restorer(Writer):
         self.bytes, self.sha = data, sha256(data).hexdigest()
         self.archive_bytes = self._wanted_archive = archived
         self._mends = True
+        self.file = None  # what lies there is replaced, whatever it is
         return backlog
 
     def _compare(self, name: str, path: str, wanted: bytes | None, cause: str) -> None:
