@@ -140,9 +140,13 @@ class Placement:
             return False
         return any(os.path.samestat(found, made) for made in self._made)
 
-    def _read_back(self) -> None:
+    def refuse_replaced(self) -> None:
+        """Raise ChangedMeanwhile where what this put there is there no longer."""
         if not self._is_ours(self.root.backlog):
             raise ChangedMeanwhile(os.path.basename(self.root.backlog))
+
+    def _read_back(self) -> None:
+        self.refuse_replaced()
         found, at = read(self.root.backlog)[0], 0
         for piece in self.pieces:
             if not found.startswith(piece, at):

@@ -618,7 +618,7 @@ class Writer:
             try:
                 self._stage()
                 if commit is not None:
-                    outcome.commit = commit.publish()
+                    outcome.commit = commit.publish(placement.refuse_replaced)
                     self.warnings += [*commit.warnings, *commit.notes]
                     if commit.head.ref is None:
                         self.warnings.append("HEAD is detached: no branch holds this commit")

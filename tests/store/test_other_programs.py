@@ -76,6 +76,24 @@ def test_a_branch_that_comes_during_a_save_stands_and_the_save_is_refused(
     sides.assert_sound()
 
 
+def test_a_file_that_was_put_there_between_saving_and_committing_stands(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by a checkout that has written the files and not yet moved HEAD."""
+    theirs = kit.file.read_bytes()
+
+    def replace() -> None:
+        kit.file.unlink()
+        kit.file.write_bytes(theirs)
+
+    meanwhile(monkeypatch, Commit, "publish", replace)
+    with pytest.raises(ChangedMeanwhile):
+        kit.project.add("ours")
+
+    assert kit.titles() == kit.titles_in_head() == {"first", "second"}
+    kit.assert_sound()
+
+
 @pytest.mark.parametrize("step", ["put", "_refuse_theirs"])
 def test_an_archive_that_comes_during_archiving_stands(sides: Any, monkeypatch: pytest.MonkeyPatch, step: str) -> None:
     sides.project.finish([sides.id_of("first")])

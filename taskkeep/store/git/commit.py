@@ -31,7 +31,7 @@ from taskkeep.store.git.hooks import Hooks, hooks_of
 from taskkeep.store.git.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
@@ -318,21 +318,22 @@ class Commit:
 
     # -- after the intent ----------------------------------------------------------------
 
-    def publish(self) -> str | None:
+    def publish(self, check: Callable[[], None] = lambda: None) -> str | None:
         """Put index and branch in place; returns the commit's hash, None where HEAD had it all already.
 
-        Once the branch has moved nothing fails any more. Raises GitLocked, CommitFailed, OSError
-        before; then index and branch are as they were.
+        *check* is called last, when no other git can write files of the working tree. Once the branch has moved
+        nothing fails any more. Raises GitLocked, CommitFailed, OSError and what *check* raises before; then index
+        and branch are as they were.
         """
         for _ in range(RETRIES):
             try:
-                return self._publish()
+                return self._publish(check)
             except HeadMovedError:
                 if not self._build():
                     return None
         raise CommitFailed("the branch kept moving; nothing was changed", hint="Run the command again.")
 
-    def _publish(self) -> str | None:
+    def _publish(self, check: Callable[[], None]) -> str | None:
         repository = self.repository
         files = repository.plain_refs
         ref = self.head.ref
@@ -349,6 +350,7 @@ class Commit:
             now = read_head(repository)
             if (now.ref, now.commit) != (self.head.ref, self.head.commit):
                 raise HeadMovedError
+            check()
             self._move(files)
         if self._hooks is not None:
             try:
