@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
@@ -516,6 +517,7 @@ class Project:
             except ChangedMeanwhile:
                 if last:
                     raise
+                time.sleep(PAUSE)
         self._alive = outcome.backlog
         return outcome
 
@@ -1169,7 +1171,7 @@ class Project:
         return os.path.join(self.root.local, "edits", f"{task_id}.md")
 
 
-TRIES = 3
+TRIES, PAUSE = 3, 0.5  # seconds
 _OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "claim", "source", "allow_secret")
 
 
