@@ -67,7 +67,7 @@ class Adopter(Writer):
                 else:
                     _place(self, brought)
                     self.log = log.load(self.root)
-            if pending.waiting(self.root):
+            if pending.paths(self):
                 self.saved = saved_files(self.root, self.log)
             extra = {f"{AUDIT}/{name}": [data] for name, data in brought.items()}
             outcome = self.save(self._change, extra=extra, source="adopt")

@@ -340,7 +340,7 @@ class Judgement:
             file=BACKLOG,
             line=1,
             hint="The next change commits it, or 'taskkeep recover'."
-            if noted
+            if noted or events
             else "Commit backlog.json and .taskkeep/audit with git.",
         )
 
