@@ -115,7 +115,7 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
         if git and not asked.dry_run:
             answer = run(path, "init", "-q")
             if answer.status:
-                raise Outside(f"git init failed: {answer.trouble}")
+                raise Outside(f"git init failed: {answer.trouble}", hint="Run 'git init' yourself to see more.")
     _refuse_lost(root)
     if asked.dry_run:
         return Saved(True, [], [], None, False, [], dry_run=True)
@@ -148,7 +148,7 @@ def _refuse_taken(root: Root) -> None:
         if not is_ours(root.backlog):
             raise ForeignFile(
                 "backlog.json is there and not taskkeep's",
-                hint="Take it in with 'taskkeep import' elsewhere.",
+                hint="Run 'taskkeep init' in another folder; 'taskkeep import' takes this file in there.",
             )
         raise AlreadyInitialised("there is a backlog here already", hint="See 'taskkeep status'.")
 

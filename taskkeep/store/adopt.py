@@ -217,7 +217,7 @@ def _missing_files(writer: Writer, base: str, events: list[Event]) -> dict[str, 
     # From the top: ls-tree names paths below the current folder otherwise, with ".." in them.
     answer = repository.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", folder)
     if answer.status:
-        raise Outside(f"git cannot read {base[:60]}: {answer.trouble}")
+        raise Outside(f"git cannot read {base[:60]}: {answer.trouble}", hint="Run 'git fsck'.")
     blobs = {}
     for row in answer.rows:
         head, _, path = row.partition("\t")

@@ -57,7 +57,7 @@ if TYPE_CHECKING:
 SPLICE_LIMIT = 200
 _HAND_EDIT_HINT = (
     "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
-    "'taskkeep restore' brings a saved state back."
+    "'taskkeep restore --at WHEN' brings a saved state back."
 )
 _OPEN_MERGE_HINT = (
     "'taskkeep conflicts' shows both values, 'taskkeep resolve' settles them; then finish it, or give it up, with git."

@@ -78,18 +78,22 @@ def with_witnesses(root: Root, error: BacklogUnreadable) -> BacklogUnreadable:
     return error
 
 
+def _tasks(one: dict[str, Any]) -> str:
+    return f"{one['tasks']} task{'' if one['tasks'] == 1 else 's'}"
+
+
 def _hint(found: list[dict[str, Any]]) -> str:
     agree = [one for one in found if one["agrees"]]
     if agree:
         name = str(agree[0]["name"])[:8]
-        count = agree[0]["tasks"]
+        count = _tasks(agree[0])
         said = " and ".join(
             f"{one['kind']} {str(one['name'])[: 40 if one['kind'] == 'backup' else 8]}" for one in agree
         )
         have = "has" if len(agree) == 1 else "have"
-        return f"{said} {have} the last saved state ({count} tasks): 'taskkeep restore --at {name}' brings it back."
+        return f"{said} {have} the last saved state ({count}): 'taskkeep restore --at {name}' brings it back."
     whole = [one for one in found if one["whole"]]
     if whole:
-        said = " and ".join(f"{one['kind']} {str(one['name'])[:12]} ({one['tasks']} tasks)" for one in whole)
+        said = " and ".join(f"{one['kind']} {str(one['name'])[:12]} ({_tasks(one)})" for one in whole)
         return f"The log cannot say what was saved last; {said} can be read. See 'taskkeep verify'."
     return "Neither log, commit nor backup can be read: see 'taskkeep verify' and 'taskkeep backups'."
