@@ -16,6 +16,7 @@ class TaskkeepError(Exception):
     exit_status = 70
     code = "internal"
     retryable = False
+    otherwise = "Run it again with --debug and report what it shows."  # the advice where an error has no hint
 
     def __init__(self, message: str, *, hint: str = "", **details: Any) -> None:
         super().__init__(message)
@@ -23,12 +24,17 @@ class TaskkeepError(Exception):
         self.hint = hint
         self.details: dict[str, Any] = details
 
+    @property
+    def advice(self) -> str:
+        """What to do now, as every face says it: the hint, or what helps against errors of this kind."""
+        return self.hint or self.otherwise
+
     def as_json(self) -> dict[str, Any]:
         """The ``error`` object of CONTRACT: code, message, hint, exit, retryable, details."""
         return {
             "code": self.code,
             "message": self.message,
-            "hint": self.hint,
+            "hint": self.advice,
             "exit": self.exit_status,
             "retryable": self.retryable,
             "details": self.details,
@@ -43,6 +49,7 @@ class Usage(TaskkeepError):
 
     exit_status = 2
     code = "usage"
+    otherwise = "'taskkeep COMMAND --help' says what a command takes."
 
 
 class NotFound(TaskkeepError):
@@ -50,6 +57,7 @@ class NotFound(TaskkeepError):
 
     exit_status = 3
     code = "not_found"
+    otherwise = "Look whether the name is right."
 
 
 class Invalid(TaskkeepError):
@@ -57,6 +65,7 @@ class Invalid(TaskkeepError):
 
     exit_status = 4
     code = "invalid"
+    otherwise = "Nothing was changed: put it right and run the command again."
 
 
 class Refused(TaskkeepError):
@@ -64,6 +73,7 @@ class Refused(TaskkeepError):
 
     exit_status = 5
     code = "refused"
+    otherwise = "Nothing was changed; 'taskkeep status' shows where this checkout stands."
 
 
 class Busy(TaskkeepError):
@@ -72,6 +82,7 @@ class Busy(TaskkeepError):
     exit_status = 6
     code = "busy"
     retryable = True
+    otherwise = "Run the command again later."
 
 
 class Outside(TaskkeepError):
@@ -79,6 +90,7 @@ class Outside(TaskkeepError):
 
     exit_status = 7
     code = "outside"
+    otherwise = "'taskkeep doctor' looks at git, the lock and the disk."
 
 
 class Interrupted(TaskkeepError):
@@ -114,8 +126,15 @@ class BacklogNotFound(NotFound):
 
     code = "no_backlog"
 
-    def __init__(self, folder: str) -> None:
-        super().__init__(f"no backlog in {folder} or above it", hint="Run 'taskkeep init' to make one here.")
+    def __init__(self, folder: str, foreign: str | None = None) -> None:
+        """*foreign*: a backlog.json of another program that was met on the way up."""
+        hint = "Run 'taskkeep init' to make one here."
+        if foreign is not None:
+            hint = (
+                f"{foreign} is not taskkeep's: run 'taskkeep init' in another folder; "
+                "'taskkeep import' takes that file in there."
+            )
+        super().__init__(f"no backlog in {folder} or above it", hint=hint)
 
 
 class TaskNotFound(NotFound):
@@ -134,7 +153,11 @@ class TaskArchived(NotFound):
     code = "task_archived"
 
     def __init__(self, task_id: str) -> None:
-        super().__init__(f"{task_id} is in the archive", hint="Bring it back with 'taskkeep restore'.", task_id=task_id)
+        super().__init__(
+            f"{task_id} is in the archive",
+            hint=f"'taskkeep log {task_id}' says since when; 'taskkeep restore {task_id} --at WHEN' brings it back.",
+            task_id=task_id,
+        )
 
 
 class UnknownPoint(NotFound):
@@ -204,6 +227,7 @@ class InvalidField(Invalid):
     """A value that the schema does not allow."""
 
     code = "invalid_field"
+    otherwise = "'taskkeep schema' says what each field may hold."
 
     def __init__(self, field: str, problem: str, *, hint: str = "", task_id: str | None = None) -> None:
         subject = f"{task_id}: {field}" if task_id else field
@@ -233,7 +257,7 @@ class BacklogUnreadable(Invalid):
     def __init__(self, code: str, message: str, *, hint: str = "", line: int | None = None, **details: Any) -> None:
         super().__init__(
             message,
-            hint=hint or "See 'taskkeep verify'; every saved state is in git and in .taskkeep/local/backups.",
+            hint=hint or "'taskkeep restore --at WHEN' brings a saved state back; 'taskkeep backups list' names some.",
             line=line,
             **details,
         )
@@ -245,18 +269,21 @@ class LogDamaged(Invalid):
     """An audit file that cannot be read as events."""
 
     code = "audit_broken"
+    otherwise = "'taskkeep doctor --fix' brings it back from git or the joined log."
 
 
 class BackupDamaged(Invalid):
     """A snapshot that no longer holds what was put into it."""
 
     code = "damaged_backup"
+    otherwise = "'taskkeep backups list' names others."
 
 
 class ConfigInvalid(Invalid):
     """.taskkeep/config.toml cannot be used."""
 
     code = "config"
+    otherwise = "Mend it by hand; each key has a default, so that one may also be left out."
 
 
 class InputInvalid(Invalid):

@@ -18,7 +18,7 @@ from taskkeep.errors import (
     Usage,
 )
 from taskkeep.store.files import disk_fault, read
-from taskkeep.store.layout import Root, find_root, is_ours, start_folder
+from taskkeep.store.layout import BACKLOG, Root, find_root, is_ours, start_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -117,11 +117,13 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
         if git and not asked.dry_run:
             answer = run(path, "init", "-q")
             if answer.status:
-                raise Outside(f"git init failed: {answer.trouble}")
+                raise Outside(f"git init failed: {answer.trouble}", hint="Run 'git init' yourself to see more.")
+    _refuse_lost(root)
     if asked.dry_run:
         return Saved(True, [], [], None, False, [], dry_run=True)
     with writing(root, asked, fresh=True) as writer:
         _refuse_taken(root)
+        _refuse_lost(root)
         writer.fresh = not os.path.exists(root.backlog)
         if writer.repository is not None:
             from taskkeep.store.git.commit import refuse_obstacles
@@ -148,9 +150,31 @@ def _refuse_taken(root: Root) -> None:
         if not is_ours(root.backlog):
             raise ForeignFile(
                 "backlog.json is there and not taskkeep's",
-                hint="Take it in with 'taskkeep import' elsewhere.",
+                hint="Run 'taskkeep init' in another folder; 'taskkeep import' takes this file in there.",
             )
         raise AlreadyInitialised("there is a backlog here already", hint="See 'taskkeep status'.")
+
+
+def _refuse_lost(root: Root) -> None:
+    """Refuse a new backlog in the place of one whose file is gone: every task of it would be lost.
+
+    Raises BacklogUnreadable, which says what could bring it back.
+    """
+    from taskkeep.store.git.repository import repository_of
+    from taskkeep.store.log import list_files
+    from taskkeep.store.save import missing_backlog
+
+    if os.path.lexists(root.backlog):
+        return
+    if not os.path.lexists(root.journal) and list_files(root):
+        from taskkeep.store.past.witnesses import with_witnesses
+
+        raise with_witnesses(root, missing_backlog())
+    repository = repository_of(root.path)
+    if repository is not None and repository.reads([f"HEAD:{repository.prefix}{BACKLOG}"])[0] is not None:
+        raise missing_backlog(
+            "HEAD has it: check it out again with git, or commit its removal first if a new one is wanted."
+        )
 
 
 def guard(tool_input: Mapping[str, Any], folder: str | None = None) -> str | None:

@@ -160,7 +160,7 @@ def _format(formats: tuple[str, ...], asked: str | None, json: bool) -> str:
         if asked not in ("json", "text", "table"):
             raise Usage(f"TASKKEEP_FORMAT cannot be {asked[:40]!r}", hint="json or text.")
     elif json and asked != "json":
-        raise Usage(f"--json and --format {asked[:40]} say different things")
+        raise Usage(f"--json and --format {asked[:40]} say different things", hint="Leave one of them out.")
     if asked not in formats:
         raise Usage(f"--format cannot be {asked[:40]!r} here", hint=f"One of: {', '.join(formats)}.")
     return "text" if asked == "table" else asked

@@ -76,7 +76,10 @@ def _write(stream: TextIO, text: str) -> None:
     except OSError as error:
         from taskkeep.errors import Outside
 
-        raise Outside(f"cannot write the answer: {error.strerror}") from None
+        raise Outside(
+            f"cannot write the answer: {error.strerror}",
+            hint="What the command changed stands; 'taskkeep log' shows it.",
+        ) from None
 
 
 # -- text that is safe to show -------------------------------------------------------------
@@ -111,12 +114,11 @@ _NAMED = {9: "\\t", 10: "\\n", 13: "\\r"}
 
 def error_lines(error: TaskkeepError, *, color: bool) -> str:
     """The message on one line, and the hint on another; before them what was done on the way."""
-    message, hint = shown(error.message), shown(error.hint)
+    message, hint = shown(error.message), shown(error.advice)
     warnings = "".join(f"{_said(text)}\n" for text in error.details.get("warnings", ()))
     if color and wants_color(sys.stderr):
-        lines = f"{warnings}\x1b[1;31merror:\x1b[0m {message}\n"
-        return lines + (f"\x1b[36mhint:\x1b[0m {hint}\n" if hint else "")
-    return f"{warnings}error: {message}\n" + (f"hint: {hint}\n" if hint else "")
+        return f"{warnings}\x1b[1;31merror:\x1b[0m {message}\n\x1b[36mhint:\x1b[0m {hint}\n"
+    return f"{warnings}error: {message}\nhint: {hint}\n"
 
 
 def _said(warning: str) -> str:

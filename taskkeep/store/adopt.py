@@ -67,7 +67,7 @@ class Adopter(Writer):
                 else:
                     _place(self, brought)
                     self.log = log.load(self.root)
-            if pending.waiting(self.root):
+            if pending.paths(self):
                 self.saved = saved_files(self.root, self.log)
             extra = {f"{AUDIT}/{name}": [data] for name, data in brought.items()}
             outcome = self.save(self._change, extra=extra, source="adopt")
@@ -217,7 +217,7 @@ def _missing_files(writer: Writer, base: str, events: list[Event]) -> dict[str, 
     # From the top: ls-tree names paths below the current folder otherwise, with ".." in them.
     answer = repository.run("ls-tree", "-r", "-z", "--full-tree", commit, "--", folder)
     if answer.status:
-        raise Outside(f"git cannot read {base[:60]}: {answer.trouble}")
+        raise Outside(f"git cannot read {base[:60]}: {answer.trouble}", hint="Run 'git fsck'.")
     blobs = {}
     for row in answer.rows:
         head, _, path = row.partition("\t")

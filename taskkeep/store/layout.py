@@ -78,9 +78,13 @@ def start_folder(folder: str | None) -> str:
     try:
         path = os.path.realpath(start) if start else os.getcwd()
     except (ValueError, FileNotFoundError):
-        raise Usage(f"there is no folder {start!r}" if start else "the current folder is gone") from None
+        path = ""
     if not os.path.isdir(path):
-        raise Usage(f"there is no folder {start!r}", hint="Pass -C with a folder that exists.")
+        named = "-C" if folder else "TASKKEEP_DIR"
+        raise Usage(
+            f"there is no folder {start!r}" if start else "the current folder is gone",
+            hint=f"Let {named} name a folder that exists." if start else "Change to one that exists.",
+        )
     return path
 
 
@@ -90,12 +94,15 @@ def find_root(folder: str | None = None) -> Root:
     A root has ``.taskkeep/audit/`` or a ``backlog.json`` of our shape. Raises BacklogNotFound, Usage.
     """
     start = path = start_folder(folder)
+    foreign = None
     while True:
         if os.path.isdir(os.path.join(path, AUDIT)) or is_ours(os.path.join(path, BACKLOG)):
             return Root(path)
+        if foreign is None and os.path.lexists(os.path.join(path, BACKLOG)):
+            foreign = os.path.join(path, BACKLOG)
         above = os.path.dirname(path)
         if above == path or os.path.exists(os.path.join(path, ".git")):
-            raise BacklogNotFound(start)
+            raise BacklogNotFound(start, foreign)
         path = above
 
 

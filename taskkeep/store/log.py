@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from taskkeep.store.layout import Root
 
 RECORD = "log.json"
-RECORD_VERSION = 5
+RECORD_VERSION = 6
 IDS = "ids"
 MEND = "'taskkeep doctor --fix' brings it back from git or the joined log."
 _CREATED_ID = re.compile(rb'"id": ?"(T[0-9A-HJKMNP-TV-Z]{4,})"')
@@ -124,6 +124,7 @@ class LogState:
         "archive",
         "checked_by",
         "claims",
+        "commit",
         "count",
         "heads",
         "highest",
@@ -146,6 +147,7 @@ class LogState:
         self.keys: dict[str, str] = {}  # digest of key -> hash of its request's first event
         self.claims: dict[str, int] = {}  # uid -> number of the task's last claim
         self.joined: list[int] = []
+        self.commit: str | None = None  # the commit of the last save, which holds the whole log; None where it waits
         self.straight = True  # does each event of the log follow just the one before?
 
     def follow(self, names: Sequence[str], new: str) -> None:
@@ -325,7 +327,7 @@ def _load_record(root: Root, mark: str) -> LogState | None:
         state.archive, state.checked_by = record["archive"], record["checked_by"]
         state.count, state.highest, state.keys = record["count"], record["highest"], record["keys"]
         state.claims, state.joined = record["claims"], record["joined"]
-        state.straight = record["straight"]
+        state.straight, state.commit = record["straight"], record["commit"]
     except (OSError, KeyError, TypeError, ValueError):
         return None
     return state
@@ -366,6 +368,7 @@ def save_record(root: Root, state: LogState) -> None:
         "highest": state.highest,
         "keys": state.keys,
         "claims": state.claims,
+        "commit": state.commit,
         "ids": [len(state.ids), crc32(state.ids)],
         "joined": list(FileId.of(os.stat(root.joined))),
     }

@@ -1,4 +1,4 @@
-"""Commits that wait: the paths of saves whose commit could not be made yet, noted in local/pending."""
+"""Commits that wait: the paths of saves whose commit could not be made yet, or was taken back by git."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from taskkeep.store import log
 from taskkeep.store.files import read, remove, replace
-from taskkeep.store.git.commit import read_head
+from taskkeep.store.git.commit import failure, read_head, under_way
 from taskkeep.store.git.message import message
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 
@@ -27,6 +27,38 @@ def waiting(root: Root) -> list[str]:
     return [row for row in _rows(root) if not row.startswith(BRANCH) and os.path.exists(root.in_root(row))]
 
 
+def paths(writer: Writer) -> list[str]:
+    """What waits for a commit before that of the writer's own save: what is noted, and what git took back."""
+    return sorted({*waiting(writer.root), *_taken_back(writer)} - writer.carried)
+
+
+def _taken_back(writer: Writer) -> list[str]:
+    """What was committed, lies here and is not in HEAD, as after `git reset HEAD~1`.
+
+    The next commit would hold these changes in backlog.json without their events. Git is asked only where HEAD
+    is not the commit of the last save.
+    """
+    root, repository = writer.root, writer.repository
+    # A pack holds what loose files held before; its commit is its own.
+    loose = [f"{AUDIT}/{name}" for name in log.list_files(root) if "/" in name]
+    if repository is None or not loose or under_way(repository):
+        return []  # what is being merged is committed by the user
+    head = read_head(repository).commit
+    if head is not None and head == writer.log.commit:
+        return []
+    held: set[str] = set()
+    if head is not None:
+        folder = f"{repository.prefix}{AUDIT}"
+        answer = repository.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", head, "--", folder)
+        if answer.status:
+            raise failure(answer, "git cannot read HEAD's tree")
+        held = set(answer.out.decode("utf-8", "surrogateescape").split("\0"))
+    found = [path for path in loose if repository.prefix + path not in held]
+    if found:
+        found += [path for path in (BACKLOG, ARCHIVE) if os.path.exists(root.in_root(path))]
+    return found
+
+
 def _rows(root: Root) -> list[str]:
     try:
         data, _ = read(root.pending)
@@ -40,17 +72,17 @@ def _branches(root: Root) -> list[str]:
     return [row[len(BRANCH) :] for row in _rows(root) if row.startswith(BRANCH)]
 
 
-def note(writer: Writer, paths: Iterable[str]) -> None:
+def note(writer: Writer, waits: Iterable[str]) -> None:
     """Note that the commit of these paths waits, where there is a repository. Raises OSError."""
     if writer.repository is None:
         return
-    _write(writer, {*waiting(writer.root), *paths})
+    _write(writer, {*waiting(writer.root), *waits})
 
 
-def _write(writer: Writer, paths: Iterable[str]) -> None:
+def _write(writer: Writer, waits: Iterable[str]) -> None:
     root = writer.root
     branches = _branches(root) or [_branch_now(writer.repository)]
-    rows = sorted({*paths, *(f"{BRANCH}{branch}" for branch in branches)})
+    rows = sorted({*waits, *(f"{BRANCH}{branch}" for branch in branches)})
     replace(
         root.pending,
         ["".join(f"{row}\n" for row in rows).encode("utf-8", "surrogateescape")],
@@ -69,12 +101,12 @@ def commit(writer: Writer) -> str | None:
     commit of its own save waits on. A file edited by hand is committed as it was saved. Raises like a commit does.
     """
     root = writer.root
-    paths = [path for path in waiting(root) if path not in writer.carried]
+    found = paths(writer)
     made = None
-    if paths:
-        files = {path: [data] for path in paths if (data := _content(writer, path)) is not None}
+    if found:
+        files = {path: [data] for path in found if (data := _content(writer, path)) is not None}
         events: list[Event] = []
-        for path in paths:
+        for path in found:
             if path.startswith(AUDIT):
                 events += log.read_file(root, path[len(AUDIT) + 1 :])
         made = writer.commit(files, message(events, writer.config["subject_prefix"], waited=True))

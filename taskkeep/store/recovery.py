@@ -86,7 +86,7 @@ def go_on(writer: Writer) -> tuple[str | None, bool]:
 
         writer.warnings.append(f"{error.message}; it is left alone")
         writer.saved = saved_files(root, writer.log)
-    waits, packing = bool(pending.waiting(root)), pack.is_under_way(root)
+    waits, packing = bool(pending.paths(writer)), pack.is_under_way(root)
     if writer.repository is None or options.dry_run or options.commit is False or not (waits or packing):
         return None, waits
     try:

@@ -58,7 +58,7 @@ if TYPE_CHECKING:
 SPLICE_LIMIT = 200
 _HAND_EDIT_HINT = (
     "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
-    "'taskkeep restore' brings a saved state back."
+    "'taskkeep restore --at WHEN' brings a saved state back."
 )
 _OPEN_MERGE_HINT = (
     "'taskkeep conflicts' shows both values, 'taskkeep resolve' settles them; then finish it, or give it up, with git."
@@ -642,7 +642,7 @@ class Writer:
                 raise disk_fault("that the commit waits could not be noted", cause, uncertain=True) from error
             if refused:
                 self.warnings.append("git could not be written: the change is saved, its commit waits")
-        self._tidy(placement, outcome.backlog, keep_journal=bool(commit and commit.warnings))
+        self._tidy(placement, outcome, keep_journal=bool(commit and commit.warnings))
 
     def _stage(self) -> None:
         """Put what was saved into git's index, where its commit is the user's: see Resolver."""
@@ -697,7 +697,7 @@ class Writer:
         finally:
             commit.discard()
 
-    def _tidy(self, placement: Placement, backlog: Backlog, *, keep_journal: bool) -> None:
+    def _tidy(self, placement: Placement, outcome: Outcome, *, keep_journal: bool) -> None:
         """After the change is durable: drop the journal, bring what is derived up to date."""
         root, state, events = self.root, self.log, placement.events
         try:
@@ -708,6 +708,7 @@ class Writer:
             state.after = events[-1]["after"]
             state.archive, state.checked_by = log.archive_after(events[-1]), __version__
             state.count += len(events)
+            state.commit = outcome.commit
             state.learn_ids(event["task_id"] for event in events if event["task_id"])
             state.learn_claims(events)
             if self.options.key is not None:
@@ -715,7 +716,7 @@ class Writer:
             log.append_joined(root, state, placement.lines)
             self._pack(names, pack.limit_for(events[0]["source"]))
             note_checked(root)
-            outline.leave(root, self.file, backlog, {event["task_id"] for event in events if event["task_id"]})
+            outline.leave(root, self.file, outcome.backlog, {event["task_id"] for event in events if event["task_id"]})
             taken = (self.sha, placement.snapshot) if self.sha and placement.snapshot else None
             retention.tidy(root, self.config, len(self.bytes), taken)
         except OSError as error:
@@ -735,8 +736,8 @@ class Writer:
             self.warnings.append(f"saved, but the log could not be packed: {error.message}")
 
 
-def missing_backlog() -> BacklogUnreadable:
-    return BacklogUnreadable("unreadable", "backlog.json is gone")
+def missing_backlog(hint: str = "") -> BacklogUnreadable:
+    return BacklogUnreadable("unreadable", "backlog.json is gone", hint=hint)
 
 
 @contextlib.contextmanager

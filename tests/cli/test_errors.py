@@ -80,6 +80,32 @@ def test_an_error_object_has_exactly_these_keys(empty: Cli) -> None:
     assert value["error"]["code"] == "no_backlog"
 
 
+@pytest.mark.parametrize("title", ["", "\t", "\x1b"])
+def test_an_error_without_a_hint_of_its_own_has_that_of_its_kind(cli: Cli, title: str) -> None:
+    """There is always a line that says what to do now, the same one in both forms."""
+    lines = cli("add", title).err.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["error:", "hint:"]
+    assert lines[1] == f"hint: {cli('add', title, '--json').error['hint']}"
+
+
+def test_where_a_file_of_another_program_stands_init_is_not_advised(cli: Cli) -> None:
+    """It would refuse: a backlog is made elsewhere, and import takes the file in."""
+    (cli.folder / "other" / "below").mkdir(parents=True)
+    (cli.folder / "other" / ".git").mkdir()
+    (cli.folder / "other" / "backlog.json").write_text("[]")
+    for folder in ("other", "other/below"):
+        error = cli("list", "-C", folder, "--json").error
+        assert error["code"] == "no_backlog"
+        assert "in another folder" in error["hint"]
+        assert "taskkeep import" in error["hint"]
+
+
+def test_a_folder_that_is_not_there_is_told_by_where_it_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "-C" in cli("list", "-C", "nowhere").err
+    monkeypatch.setenv("TASKKEEP_DIR", "nowhere")
+    assert "TASKKEEP_DIR" in cli("list").err
+
+
 def test_the_environment_asks_for_json_too(empty: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASKKEEP_FORMAT", "json")
     assert empty("lst").error["exit"] == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 import taskkeep
 from taskkeep import project
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import DiskFault, ForeignFile, Outside, Usage
+from taskkeep.errors import BacklogUnreadable, DiskFault, ForeignFile, Outside, Usage
 from taskkeep.store import outline
 
 from .conftest import FakeGit
@@ -70,6 +71,23 @@ def test_a_file_of_another_program_is_not_written_over(folder: Path) -> None:
     with pytest.raises(ForeignFile, match="not taskkeep's"):
         taskkeep.init(str(folder), git=False)
     assert (folder / "backlog.json").read_text() == '{"items": []}'
+
+
+def test_no_new_backlog_is_made_in_the_place_of_one_that_is_gone(kit: Any) -> None:
+    """It would have none of the old tasks: what brings them back is said, and with git a removal is committed first."""
+    kit.file.unlink()
+    for dry_run in (True, False):
+        with pytest.raises(BacklogUnreadable, match=r"backlog\.json is gone") as refused:
+            taskkeep.init(str(kit.root), dry_run=dry_run)
+        assert "restore --at" in refused.value.hint
+    shutil.rmtree(kit.root / ".taskkeep")
+    with pytest.raises(BacklogUnreadable) as refused:
+        taskkeep.init(str(kit.root))
+    assert "HEAD has it" in refused.value.hint
+
+    kit.git("commit", "-q", "-am", "no backlog any more")
+    taskkeep.init(str(kit.root))
+    kit.assert_sound()
 
 
 # -- outside of git ---------------------------------------------------------------------------------------

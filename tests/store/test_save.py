@@ -404,6 +404,25 @@ def test_a_change_that_changes_nothing_leaves_what_waits(kit: Any) -> None:
     assert kit.project.status()["pending"]
 
 
+@pytest.mark.parametrize("way", ["--soft", "--mixed"])
+@pytest.mark.parametrize("settle", [lambda kit: kit.project.add("third"), lambda kit: kit.project.recover()])
+def test_a_change_whose_commit_git_took_back_waits_again(kit: Any, way: str, settle: Callable[[Any], Any]) -> None:
+    """No commit holds a change without its event, whoever took the event's commit away."""
+    kit.git("reset", "-q", way, "HEAD~1")
+
+    settle(kit)
+
+    assert "(had waited)" in kit.git("log", "-2", "--format=%s")
+    kit.assert_sound()
+    assert kit.clone(kit.folder.parent / "clone").project.verify(strict=True).findings == []
+
+
+def test_on_a_new_line_of_history_the_whole_log_is_committed(kit: Any) -> None:
+    kit.git("checkout", "-q", "--orphan", "anew")
+    kit.project.add("third")
+    assert kit.clone(kit.folder.parent / "clone").project.verify().findings == []
+
+
 def test_a_commit_by_hand_settles_what_waits(kit: Any) -> None:
     kit.project.add("waits", commit=False)
     kit.git("add", "-A")

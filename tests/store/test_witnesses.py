@@ -499,6 +499,18 @@ def test_a_mended_file_whose_commit_had_waited_waits_again(kit: Any) -> None:
     kit.assert_sound()
 
 
+@pytest.mark.parametrize("text", ["rubbish", '{"version": 1, "tasks": []}\n'], ids=["damaged", "by hand"])
+def test_what_waited_is_committed_as_it_was_saved_before_a_restore(kit: Any, text: str) -> None:
+    """No commit ever holds the file that the restore puts aside."""
+    kit.project.add("waits", commit=False)
+    saved = kit.file.read_text()
+    kit.file.write_text(text)
+    kit.project.restore([], at="HEAD")
+    assert kit.git("show", "HEAD~1:backlog.json") == saved
+    assert kit.titles_in_head() == {"first", "second"}
+    kit.assert_sound()
+
+
 def test_a_task_is_restored_by_the_id_that_it_has_today(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Of then it is found by its identity, in the archive too; an id that nobody ever had is not there."""
     uid = kit.project.show([kit.id_of("first")])[0]["uid"]

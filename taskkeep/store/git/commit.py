@@ -63,16 +63,20 @@ class Head:
         self.ref, self.commit = ref, commit
 
 
+def under_way(repository: Repository) -> str | None:
+    """What the user has begun with git and not ended yet, like ``a merge``."""
+    kept = (what for name, what in _UNDER_WAY.items() if os.path.lexists(os.path.join(repository.git_dir, name)))
+    return next(kept, None)
+
+
 def refuse_obstacles(repository: Repository) -> None:
     """Raise RepositoryBusy, NoIdentity or GitUnavailable for what would stop a commit later."""
     if repository.bare:
         raise GitUnavailable("a bare repository has no working tree", hint="Work in a clone of it.")
-    for name, what in _UNDER_WAY.items():
-        if os.path.lexists(os.path.join(repository.git_dir, name)):
-            raise RepositoryBusy(
-                f"{what} is in progress here",
-                hint="Finish it or give it up with git first, then run this again.",
-            )
+    if what := under_way(repository):
+        raise RepositoryBusy(
+            f"{what} is in progress here", hint="Finish it or give it up with git first, then run this again."
+        )
     known = os.environ.get("GIT_COMMITTER_EMAIL") or os.environ.get("EMAIL")
     if not (repository.config.get("user.email") or repository.config.get("committer.email") or known):
         answer = repository.run("var", "GIT_COMMITTER_IDENT")  # `var -l` makes one up without saying so

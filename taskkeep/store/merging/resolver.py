@@ -194,9 +194,9 @@ class Resolver(Writer):
             mark = lock_mark(self.root, self.token)
             stage(self.root, self.repository, paths, token=self.token, mark=mark, wait=self.options.wait)
 
-    def _tidy(self, placement: Placement, backlog: Backlog, *, keep_journal: bool) -> None:
+    def _tidy(self, placement: Placement, outcome: Outcome, *, keep_journal: bool) -> None:
         """As for every save, which changes the files' status as the index has it: it takes it once more."""
-        super()._tidy(placement, backlog, keep_journal=keep_journal)
+        super()._tidy(placement, outcome, keep_journal=keep_journal)
         try:
             self._put_into_index(self.staged)
         except (OSError, TaskkeepError) as error:

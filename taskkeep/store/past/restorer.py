@@ -102,6 +102,7 @@ class Restorer(Writer):
         self._compare(ARCHIVE, self.root.archive, archived, cause)
         self.bytes, self.sha = data, sha256(data).hexdigest()
         self.archive_bytes = self._wanted_archive = archived
+        self.saved = {BACKLOG: data} if archived is None else {BACKLOG: data, ARCHIVE: archived}
         self._mends = True
         self.file = None  # what lies there is replaced, whatever it is
         return backlog

@@ -78,6 +78,10 @@ def with_witnesses(root: Root, error: BacklogUnreadable) -> BacklogUnreadable:
     return error
 
 
+def _tasks(one: dict[str, Any]) -> str:
+    return f"{one['tasks']} task{'' if one['tasks'] == 1 else 's'}"
+
+
 def _hint(found: list[dict[str, Any]]) -> str:
     agree = [one for one in found if one["agrees"]]
     if agree:
@@ -86,10 +90,10 @@ def _hint(found: list[dict[str, Any]]) -> str:
         # Where branches have met, no event of the log stands for what they are together.
         name = next(filter(None, map(_short, agree)), None)
         what = f"'taskkeep restore --at {name}' brings it back." if name else "see 'taskkeep verify'."
-        return f"{said} {have} the last saved state ({agree[0]['tasks']} tasks): {what}"
+        return f"{said} {have} the last saved state ({_tasks(agree[0])}): {what}"
     whole = [one for one in found if one["whole"]]
     if whole:
-        said = " and ".join(f"{one['kind']} {_short(one)} ({one['tasks']} tasks)" for one in whole)
+        said = " and ".join(f"{one['kind']} {_short(one)} ({_tasks(one)})" for one in whole)
         return f"The log cannot say what was saved last; {said} can be read. See 'taskkeep verify'."
     return "Neither log, commit nor backup can be read: see 'taskkeep verify' and 'taskkeep backups'."
 

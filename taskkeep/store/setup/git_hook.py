@@ -28,7 +28,7 @@ def planned(root: Root, *, remove: bool = False) -> FileEdit:
     """
     repository = repository_of(root.path)
     if repository is None:
-        raise Outside("this backlog is in no git repository, so there are no hooks")
+        raise Outside("this backlog is in no git repository, so there are no hooks", hint="Run 'git init' first.")
     place = os.path.join(hooks_folder(repository), HOOK)
     name = os.path.relpath(place, root.path) if place.startswith(root.path + os.sep) else place
     path, before, mode = found(name, place)

@@ -16,7 +16,7 @@ PATHS = ("file_path", "notebook_path", "path")
 INSTEAD = (
     "Use 'taskkeep update ID' or 'taskkeep note ID -' for a task, 'taskkeep add' for a new one, 'taskkeep batch -' "
     "for many; a backlog rewritten as a whole goes into another file and then through 'taskkeep apply FILE'. "
-    "What was lost or broken comes back with 'taskkeep undo' or 'taskkeep restore'."
+    "What was lost or broken comes back with 'taskkeep undo' or 'taskkeep restore --at WHEN'."
 )
 _HEREDOC = re.compile(r"<<-?\s*(['\"]?)([A-Za-z_]\w*)\1")
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=")

@@ -42,7 +42,7 @@ def check_backups(root: Root, events: Iterable[Event], findings: Findings) -> in
                 "damaged_backup",
                 f"the snapshot {name} {trouble}",
                 file=None,
-                hint="'taskkeep restore' takes the same state from git where that has it.",
+                hint="'taskkeep restore --at NAME' takes the same state from git where that has it.",
             )
     return len(names)
 

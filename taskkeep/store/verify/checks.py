@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from taskkeep.store.verify.trees import Tree
 
 MANY = 2000  # tasks from which on forks are worth their start
-ADOPT = "'taskkeep adopt' records it, 'taskkeep restore' brings a saved state back."
+ADOPT = "'taskkeep adopt' records it, 'taskkeep restore --at WHEN' brings a saved state back."
 FROM_GIT = "Bring it back from git: 'git log' shows the commits that touched it."
 # Ways of deleting that are a reason in themselves.
 _REASONED = ("restore", "undo", "apply", "adopt", "merge", "resolve")
@@ -413,7 +413,7 @@ def _check_reasons(tree: Tree, events: Iterable[Event], findings: Findings) -> N
             task_id=event["task_id"],
             file=path,
             line=line,
-            hint="'taskkeep restore' brings it back; 'taskkeep delete' takes a reason.",
+            hint=f"'taskkeep restore {event['task_id']} --at WHEN' brings it back; 'taskkeep delete' takes a reason.",
         )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog.secrets import redacted
-from taskkeep.errors import Usage
+from taskkeep.errors import ConfigInvalid, Usage
 from taskkeep.store.layout import BACKLOG
 
 if TYPE_CHECKING:
@@ -116,8 +116,8 @@ class Findings:
 
 # What to do where the error that was found says nothing itself.
 _HINTS = {
-    "schema": "Mend it by hand, then 'taskkeep adopt'; or 'taskkeep restore' brings a saved state back.",
-    "config": "Mend it by hand; each key has a default, so that one may also be left out.",
+    "schema": "Mend it by hand, then 'taskkeep adopt'; or 'taskkeep restore --at WHEN' brings a saved state back.",
+    "config": ConfigInvalid.otherwise,
 }
 _OF_TASKS = {"lost_task", "reverted_field", "unaudited_change"}
 

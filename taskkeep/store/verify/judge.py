@@ -93,7 +93,10 @@ class Judgement:
     @property
     def git(self) -> Repository:
         if self.repository is None:
-            raise Outside("this backlog is in no git repository: there is no commit to compare with")
+            raise Outside(
+                "this backlog is in no git repository: there is no commit to compare with",
+                hint="Leave --base out: the log is judged by itself.",
+            )
         return self.repository
 
     def commit(self, name: str, option: str) -> str:
@@ -326,7 +329,7 @@ class Judgement:
                     f"{names[0]} is not what HEAD has, and the log does not say why",
                     file=names[0],
                     line=1,
-                    hint="'taskkeep restore' brings a saved state back.",
+                    hint="'taskkeep restore --at WHEN' brings a saved state back.",
                 )
 
     def _pending(self, events: int, findings: Findings) -> None:
@@ -340,7 +343,7 @@ class Judgement:
             file=BACKLOG,
             line=1,
             hint="The next change commits it, or 'taskkeep recover'."
-            if noted
+            if noted or events
             else "Commit backlog.json and .taskkeep/audit with git.",
         )
 

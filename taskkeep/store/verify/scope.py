@@ -84,7 +84,7 @@ def _every(folder: str, asked: Asked) -> Verdict:
     """All backlogs that the folder, the index or one of the commits has; the findings' files are from the top."""
     repository = repository_of(folder)
     if repository is None:
-        raise Outside("--all looks for backlogs in a git repository, and there is none here")
+        raise Outside("--all looks for backlogs in a git repository, and there is none here", hint="Leave --all out.")
     prefixes = set() if repository.bare else set(roots_here(repository))
     for commit in _commits(repository, asked):
         prefixes |= set(roots_in(repository, commit))
