@@ -35,10 +35,10 @@ def mark(root: Root) -> object:
     return found
 
 
-def patiently(root: Root, read: Callable[[], T]) -> T:
-    """Return what *read* does, once more where it fails while git is at work, or just was.
+def patiently(root: Root, read: Callable[[], T], again: Callable[[], T] | None = None) -> T:
+    """Return what *read* does, or where that fails while git is at work, or just was, what *again* does after it.
 
-    Raises what *read* raises, at the latest after PATIENCE.
+    Raises what they raise, at the latest after PATIENCE.
     """
     deadline = time.monotonic() + PATIENCE
     while True:
@@ -49,6 +49,7 @@ def patiently(root: Root, read: Callable[[], T]) -> T:
             waited = _wait_for_git(root, deadline)
             if time.monotonic() >= deadline or not (waited or mark(root) != before):
                 raise
+        read = again or read
 
 
 def _wait_for_git(root: Root, deadline: float) -> bool:

@@ -22,7 +22,6 @@ from taskkeep.errors import (
     CommitFailed,
     HandEdit,
     KeyReused,
-    LogDamaged,
     OneTaskOnly,
     Outside,
     RepositoryBusy,
@@ -42,6 +41,7 @@ from taskkeep.store.hashing import Hashing
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.narrowing import narrowing_of
+from taskkeep.store.patience import patiently
 from taskkeep.store.placement import Placement
 from taskkeep.store.record import note_checked
 from taskkeep.store.signals import check_interrupt, held_signals
@@ -225,12 +225,7 @@ class Writer:
         pack.settle(self)
         for name in os.listdir(root.tmp):
             remove(os.path.join(root.tmp, name))
-        try:
-            self.log = self.load_log()
-        except LogDamaged:
-            from taskkeep.store.patience import patiently
-
-            self.log = patiently(root, self.load_log)
+        self.log = patiently(root, self.load_log)
 
     def load_log(self) -> log.LogState:
         """Return the log's state. Raises LogDamaged."""
@@ -256,12 +251,7 @@ class Writer:
         """Return the backlog on disk, which must be what the log says. Raises HandEdit, BacklogUnreadable."""
         if self.fresh:
             return Backlog({})
-        try:
-            return self._read()
-        except (BacklogUnreadable, HandEdit, LogDamaged):
-            from taskkeep.store.patience import patiently
-
-            return patiently(self.root, self._read_anew)
+        return patiently(self.root, self._read, self._read_anew)
 
     def _read_anew(self) -> Backlog:
         self.log = self.load_log()
