@@ -77,7 +77,7 @@ class Refused(TaskkeepError):
 
 
 class Busy(TaskkeepError):
-    """Somebody else holds the lock; trying again later is right."""
+    """Somebody else holds the lock, or changes the files; trying again later is right."""
 
     exit_status = 6
     code = "busy"
