@@ -316,7 +316,11 @@ class Writer:
 
             if was_picked_early(events):
                 return
+        from taskkeep.store.past.mending import gap
+
         name = ARCHIVE if len(self.log.heads) == 1 and self.sha == self.log.after else BACKLOG
+        if lacking := gap(self.root):
+            raise HandEdit(f"{name} is not what the log says: {lacking}", hint=log.MEND, tasks=wrong[:50])
         raise HandEdit(
             f"{name} is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
             hint=_HAND_EDIT_HINT,
