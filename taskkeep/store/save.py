@@ -59,7 +59,7 @@ _HAND_EDIT_HINT = (
     "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
     "'taskkeep restore --at WHEN' brings a saved state back."
 )
-_OPEN_MERGE_HINT = (
+OPEN_MERGE_HINT = (
     "'taskkeep conflicts' shows both values, 'taskkeep resolve' settles them; then finish it, or give it up, with git."
 )
 
@@ -632,7 +632,7 @@ class Writer:
             refuse_obstacles(self.repository)
         except RepositoryBusy as error:
             if unmerged(self.repository, [BACKLOG, ARCHIVE]):
-                raise RepositoryBusy(error.message, hint=_OPEN_MERGE_HINT) from None
+                raise RepositoryBusy(error.message, hint=OPEN_MERGE_HINT) from None
             raise
         except Outside:
             if self.commits():
@@ -657,7 +657,7 @@ class Writer:
         )
         try:
             if unmerged(self.repository, [BACKLOG, ARCHIVE]):
-                raise RepositoryBusy("a merge left conflicts in the backlog", hint=_OPEN_MERGE_HINT)
+                raise RepositoryBusy("a merge left conflicts in the backlog", hint=OPEN_MERGE_HINT)
             return commit if commit.prepare() else None
         except BaseException:
             commit.discard()
