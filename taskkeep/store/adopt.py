@@ -19,6 +19,7 @@ from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, remove, sync_folder, write_new
 from taskkeep.store.git.revision import commit_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
+from taskkeep.store.past.mending import gap
 from taskkeep.store.save import Writer
 from taskkeep.store.standing import saved_files
 from taskkeep.store.validate import task_problem
@@ -78,7 +79,7 @@ class Adopter(Writer):
                     self.carried = frozenset()
                     if self.commits():
                         outcome.commit = pending.commit(self)
-                    outcome.pending = self.repository is not None and outcome.commit is None
+                    outcome.pending = bool(pending.waiting(self.root))
         except BaseException:
             _take_out(self, brought)
             raise
@@ -89,6 +90,9 @@ class Adopter(Writer):
     def read(self) -> Backlog:
         """Return the backlog that the log tells of. Raises BacklogUnreadable, LogDamaged."""
         self.read_files()
+        if self._base is None and self.sha != self.log.after and (lacking := gap(self.root)):
+            # What the log lacks is no hand edit, and would be made twice.
+            raise LogDamaged(lacking, hint=log.MEND, file=AUDIT)
         if not self._past:
             raise LogDamaged("the log is empty or gone", hint="Bring .taskkeep/audit back from git.", file=AUDIT)
         self._rows = {BACKLOG: _rows(self.bytes, BACKLOG), ARCHIVE: []}
@@ -253,6 +257,7 @@ def _place(writer: Writer, brought: Mapping[str, bytes]) -> None:
     writer.carried = frozenset(f"{AUDIT}/{name}" for name in brought)
     pending.note(writer, writer.carried)
     folders = set()
+    make_folder(writer.root.audit)
     for name, data in brought.items():
         path = os.path.join(writer.root.audit, name)
         make_folder(os.path.dirname(path))

@@ -60,7 +60,7 @@ _HAND_EDIT_HINT = (
     "Somebody edited it by hand: 'taskkeep verify' says where, 'taskkeep adopt' records it, "
     "'taskkeep restore --at WHEN' brings a saved state back."
 )
-_OPEN_MERGE_HINT = (
+OPEN_MERGE_HINT = (
     "'taskkeep conflicts' shows both values, 'taskkeep resolve' settles them; then finish it, or give it up, with git."
 )
 
@@ -331,7 +331,11 @@ class Writer:
 
             if was_picked_early(events):
                 return
+        from taskkeep.store.past.mending import gap
+
         name = ARCHIVE if len(self.log.heads) == 1 and self.sha == self.log.after else BACKLOG
+        if lacking := gap(self.root):
+            raise HandEdit(f"{name} is not what the log says: {lacking}", hint=log.MEND, tasks=wrong[:50])
         raise HandEdit(
             f"{name} is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
             hint=_HAND_EDIT_HINT,
@@ -644,7 +648,7 @@ class Writer:
             refuse_obstacles(self.repository)
         except RepositoryBusy as error:
             if unmerged(self.repository, [BACKLOG, ARCHIVE]):
-                raise RepositoryBusy(error.message, hint=_OPEN_MERGE_HINT) from None
+                raise RepositoryBusy(error.message, hint=OPEN_MERGE_HINT) from None
             raise
         except Outside:
             if self.commits():
@@ -669,7 +673,7 @@ class Writer:
         )
         try:
             if unmerged(self.repository, [BACKLOG, ARCHIVE]):
-                raise RepositoryBusy("a merge left conflicts in the backlog", hint=_OPEN_MERGE_HINT)
+                raise RepositoryBusy("a merge left conflicts in the backlog", hint=OPEN_MERGE_HINT)
             return commit if commit.prepare() else None
         except BaseException:
             commit.discard()

@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 import taskkeep
-from taskkeep.errors import BacklogUnreadable, FieldsReverted, Invalid, NotFound, TasksLost, Usage
+from taskkeep.errors import (
+    BacklogUnreadable,
+    FieldsReverted,
+    HandEdit,
+    Invalid,
+    LogDamaged,
+    NotFound,
+    TasksLost,
+    Usage,
+)
+from taskkeep.store.log import MEND
 from tests.store.test_recovery import copy_of
 
 Value = dict[str, Any]
@@ -336,6 +346,26 @@ def test_a_reverted_save_is_brought_back_from_the_base_and_then_taken_back_aloud
 )
 def test_a_base_that_is_no_revision_is_refused(kit: Any, base: str, kind: type[taskkeep.TaskkeepError]) -> None:
     refused(kit, kind, base=base)
+
+
+@pytest.mark.parametrize("away", ["first", "second", "all"])
+def test_what_the_log_lacks_is_mended_and_not_adopted(kit: Any, away: str) -> None:
+    """No hand edit: every refusal names the file and who has it, and leads to what brings it back."""
+    files = sorted((kit.root / ".taskkeep/audit").rglob("*.jsonl"))
+    for file in {"first": files[1:2], "second": files[2:], "all": files}[away]:
+        file.unlink()
+    if away == "all":
+        shutil.rmtree(kit.root / ".taskkeep/audit")
+
+    for write, kind in ((lambda: kit.project.add("third"), HandEdit), (lambda: kit.project.adopt(), LogDamaged)):
+        with pytest.raises(kind, match=r"is gone; commit .* has it") as refused:
+            write()
+        assert "doctor --fix" in refused.value.hint
+    assert {one["hint"] for one in kit.project.verify().findings if "taken out" in one["message"]} == {MEND}
+
+    saved = kit.project.adopt(base="HEAD")
+    assert (saved.changed, saved.commit, saved.pending) == (True, None, False)
+    kit.assert_sound()
 
 
 def test_a_kill_at_any_step_leaves_the_hand_edit_or_the_change(kit: Any, run_and_die: Die) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -508,6 +509,59 @@ def test_what_waited_is_committed_as_it_was_saved_before_a_restore(kit: Any, tex
     kit.project.restore([], at="HEAD")
     assert kit.git("show", "HEAD~1:backlog.json") == saved
     assert kit.titles_in_head() == {"first", "second"}
+    kit.assert_sound()
+
+
+def test_a_file_with_conflict_markers_is_settled_by_resolve_while_its_merge_is_open(kit: Any) -> None:
+    """A restore would be refused then; and where branches met, no event alone has the last state."""
+    kit.git("checkout", "-q", "-b", "side")
+    kit.project.update([kit.id_of("first")], Edit(set={"title": "theirs"}))
+    kit.git("checkout", "-q", "main")
+    kit.project.update([kit.id_of("first")], Edit(set={"title": "ours"}))
+    kit.git("config", "--remove-section", "merge.taskkeep", check=False)
+    kit.git("merge", "-q", "side", check=False)
+
+    with pytest.raises(BacklogUnreadable, match="conflict markers") as refused:
+        kit.project.list()
+    assert "taskkeep resolve" in refused.value.hint
+
+    kit.git("checkout", "-q", "HEAD", "--", "backlog.json")
+    kit.git("commit", "-q", "-m", "ours")
+    kit.file.write_text("rubbish")
+    with pytest.raises(BacklogUnreadable) as refused:
+        kit.project.list()
+    assert "None" not in refused.value.hint
+
+
+def test_a_task_that_a_merge_dropped_comes_back_by_what_verify_advises(kit: Any) -> None:
+    """And the other branch's with it stays: no more is restored than is named."""
+    kit.git("checkout", "-q", "-b", "side")
+    lost = kit.project.add("on the side").task["id"]
+    kit.git("checkout", "-q", "main")
+    kit.project.add("on main")
+    kit.git("merge", "-q", "--no-commit", "side")
+    kit.git("checkout", "main", "--", "backlog.json")
+    kit.git("commit", "-q", "-m", "a merge that drops one side")
+    [found] = [one for one in kit.project.verify().findings if one["code"] == "lost_task"]
+    command = shlex.split(found["hint"].split("'")[1])
+    assert command[:3] == ["taskkeep", "restore", lost]
+
+    kit.project.restore([lost], at=command[-1])
+    kit.project.recover()
+
+    assert kit.titles() == {"first", "second", "on the side", "on main"}
+    assert kit.project.verify(strict=True).findings == []
+
+
+def test_a_hand_edit_of_other_tasks_is_left_alone_by_a_restore_of_one(kit: Any) -> None:
+    """Nor does a field alone go over an edit of the whole task."""
+    first, second = kit.id_of("first"), kit.id_of("second")
+    kit.file.write_text(kit.file.read_text().replace('"title": "first"', '"title": "by hand"'))
+    for ids, fields in (([second], []), ([first], ["priority"])):
+        with pytest.raises(HandEdit):
+            kit.project.restore(ids, at="HEAD", fields=fields)
+    assert "by hand" in kit.file.read_text()
+    kit.project.restore([first], at="HEAD")
     kit.assert_sound()
 
 

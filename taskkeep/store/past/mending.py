@@ -102,6 +102,12 @@ def whole_log(root: Root, *, ask_git: bool = False) -> tuple[list[Event], list[P
     return causal_order(events), parts
 
 
+def gap(root: Root) -> str | None:
+    """What the log lacks that a witness has, in words; None where it is whole. Raises LogDamaged."""
+    parts = whole_log(root, ask_git=True)[1]
+    return f"{parts[0].problem}; {parts[0].witness} has it" if parts else None
+
+
 def _read(root: Root, name: str) -> list[Event]:
     """The events of one file, a pack's held to its name too. Raises LogDamaged."""
     events = log.read_file(root, name)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
-from taskkeep.backlog.replay import reconcile
+from taskkeep.backlog.difference import difference
+from taskkeep.backlog.replay import Replay, reconcile
 from taskkeep.errors import (
     BacklogUnreadable,
     HandEdit,
@@ -26,7 +27,7 @@ from taskkeep.store.record import note_checked
 from taskkeep.store.save import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
@@ -39,12 +40,14 @@ class Restorer(Writer):
     """A writer whose ground is what the log says, where the files are something else.
 
     *details* stand in every event of a task, *reason* is the why where nobody gave one. *over*: it goes
-    over a file that no reader takes; *whole*: it may replace a hand edit too.
+    over a file that no reader takes; *whole*: it may replace a hand edit too; *ids*: one of these tasks alone.
     """
 
-    def __init__(self, root: Root, options: Options, *, whole: bool, over: bool = True) -> None:
+    def __init__(
+        self, root: Root, options: Options, *, whole: bool, over: bool = True, ids: Iterable[str] = ()
+    ) -> None:
         super().__init__(root, options)
-        self.whole, self.over = whole, over
+        self.whole, self.over, self.ids = whole, over, {task_id.strip().upper() for task_id in ids}
         self.details: dict[str, Any] = {}
         self.reason = ""
         self._aside: list[tuple[str, bytes]] = []
@@ -74,7 +77,7 @@ class Restorer(Writer):
                 raise
             cause = "holds a field that no save wrote"
         except HandEdit:
-            if not self.whole:
+            if not (self.whole or self._is_edit_of_these()):
                 raise
             cause = "was edited by hand"
         except (BacklogUnreadable, InvalidField) as error:
@@ -83,13 +86,26 @@ class Restorer(Writer):
             cause = error.message.removeprefix(f"{BACKLOG} ")
         return self._from_log(cause)
 
-    def _from_log(self, cause: str) -> Backlog:
+    def _is_edit_of_these(self) -> bool:
+        """Does the hand edit touch no task but those that are to be restored, as where a merge dropped them?"""
+        if not self.ids:
+            return False
+        live = {task["id"]: task for task in text.parse(self.bytes)}
+        archived = {task["id"]: task for task in text.parse(self.archive_bytes)} if self.archive_bytes else {}
+        found = difference(self._logged()[1], Backlog(live, archived))
+        touched = {task["id"] for task in (*found.added, *found.removed)} | {one.task_id for one in found.changed}
+        return bool(touched) and touched <= self.ids
+
+    def _logged(self) -> tuple[Replay, Backlog]:
+        """What the log leads to. Raises LogDamaged."""
         history = History(self.root)
         numbers = [history.number(head) for head in self.log.heads if head in history.outline.place]
         if not numbers:
             raise LogDamaged("the log is empty or gone", hint="Bring it back from git.")
-        replay = history.outline.replay(numbers)
-        backlog = history.outline.state(*numbers)
+        return history.outline.replay(numbers), history.outline.state(*numbers)
+
+    def _from_log(self, cause: str) -> Backlog:
+        replay, backlog = self._logged()
         data = text.dump(backlog.tasks.values())
         if len(self.log.heads) == 1 and sha256(data).hexdigest() != self.log.after:
             raise LogDamaged(

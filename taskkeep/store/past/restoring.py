@@ -42,7 +42,8 @@ class Restoring:
         refuse_no_name(when)
 
     def kind(self, root: Root, options: Options) -> Restorer:
-        self.writer = Restorer(root, options, whole=not self.ids and not self.fields)
+        single = () if self.fields else self.ids
+        self.writer = Restorer(root, options, whole=not self.ids and not self.fields, ids=single)
         return self.writer
 
     def change(self, backlog: Backlog, context: Context) -> Backlog:

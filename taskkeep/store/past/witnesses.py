@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING, Any
 from taskkeep.backlog import text
 from taskkeep.errors import BacklogUnreadable, TaskkeepError
 from taskkeep.store import backups
+from taskkeep.store.git.commit import unmerged
 from taskkeep.store.git.repository import repository_of
-from taskkeep.store.layout import BACKLOG
+from taskkeep.store.layout import ARCHIVE, BACKLOG
 from taskkeep.store.past.history import History
+from taskkeep.store.save import OPEN_MERGE_HINT
 
 if TYPE_CHECKING:
     from taskkeep.store.layout import Root
@@ -73,9 +75,19 @@ def with_witnesses(root: Root, error: BacklogUnreadable) -> BacklogUnreadable:
     found = witnesses(root)
     error.details["witnesses"] = found
     error.hint = _hint(found)
+    if _is_merging(root):
+        error.hint = OPEN_MERGE_HINT
     if error.code == "duplicate_id":
         error.hint = f"Give one of them another id, and 'taskkeep adopt' records it. {error.hint}"
     return error
+
+
+def _is_merging(root: Root) -> bool:
+    try:
+        repository = repository_of(root.path)
+        return repository is not None and unmerged(repository, [BACKLOG, ARCHIVE])
+    except (OSError, TaskkeepError):
+        return False  # git cannot be asked; the other witnesses are named
 
 
 def _tasks(one: dict[str, Any]) -> str:
@@ -83,7 +95,8 @@ def _tasks(one: dict[str, Any]) -> str:
 
 
 def _hint(found: list[dict[str, Any]]) -> str:
-    agree = [one for one in found if one["agrees"]]
+    # A log whose branches have just met names no one event.
+    agree = [one for one in found if one["agrees"] and one["name"]]
     if agree:
         said = " and ".join(f"{one['kind']} {_short(one)}".rstrip() for one in agree)
         have = "has" if len(agree) == 1 else "have"

@@ -43,9 +43,9 @@ def named(task: Task) -> str:
     return f"{task['id']} ({shortened(title)})" if isinstance(title, str) and title else str(task["id"])
 
 
-def lost_hint(task_id: str) -> str:
-    """What to do about a task that is gone."""
-    return f"'taskkeep restore {task_id} --at WHEN' brings it back; 'taskkeep delete' with --why is how a task goes."
+def lost_hint(task_id: str, when: str = "WHEN") -> str:
+    """What to do about a task that is gone; *when* it was there."""
+    return f"'taskkeep restore {task_id} --at {when}' brings it back; 'taskkeep delete' with --why is how a task goes."
 
 
 class Judged:
@@ -357,7 +357,8 @@ def _unexplained(judged: Judged, told: Mapping[str, Task], words: str) -> None:
         file, line = tree.line_of(task_id)
         if words.endswith("is missing"):
             what = f"{named(told[task_id])} is gone, and no event deletes it"
-            findings.add("lost_task", what, task_id=task_id, file=file, line=line, hint=lost_hint(task_id))
+            hint = lost_hint(task_id, tree.log.of_task(told[task_id]["uid"])[-1]["event_id"][:8])
+            findings.add("lost_task", what, task_id=task_id, file=file, line=line, hint=hint)
         else:
             task = judged.live.get(task_id) or judged.archived[task_id]
             what = f"{named(task)} is there, and no event adds it"

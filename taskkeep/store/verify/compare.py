@@ -9,6 +9,7 @@ from taskkeep.backlog.events import diff
 from taskkeep.backlog.task import is_finished
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.layout import AUDIT, CONFIG
+from taskkeep.store.log import MEND
 from taskkeep.store.verify.checks import ADOPT, FROM_GIT, is_older, lost_hint, named
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from taskkeep.store.verify.trees import Tree
 
 GONE_HINT = (
-    "Events are never taken back: 'taskkeep adopt --base' brings them back, after a 'git revert' too; "
+    "Events are never taken back: 'taskkeep adopt --base REV' brings them back, after a 'git revert' too; "
     "'taskkeep undo' takes a change back."
 )
 
@@ -159,7 +160,7 @@ def _check_events(old: Tree, new: Tree, findings: Findings) -> bool:
                 task_id=gone[0]["task_id"],
                 file=path,
                 line=1,
-                hint=GONE_HINT,
+                hint=MEND if old.label == "HEAD" else GONE_HINT,
             )
     return lost
 
