@@ -98,13 +98,11 @@ def _hint(found: list[dict[str, Any]]) -> str:
     # A log whose branches have just met names no one event.
     agree = [one for one in found if one["agrees"] and one["name"]]
     if agree:
-        said = " and ".join(f"{one['kind']} {_short(one)}".rstrip() for one in agree)
+        said = " and ".join(f"{one['kind']} {_short(one)}" for one in agree)
         have = "has" if len(agree) == 1 else "have"
-        # Where branches have met, no event of the log stands for what they are together.
-        name = next(filter(None, map(_short, agree)), None)
-        what = f"'taskkeep restore --at {name}' brings it back." if name else "see 'taskkeep verify'."
+        what = f"'taskkeep restore --at {_short(agree[0])}' brings it back."
         return f"{said} {have} the last saved state ({_tasks(agree[0])}): {what}"
-    whole = [one for one in found if one["whole"]]
+    whole = [one for one in found if one["whole"] and one["name"]]
     if whole:
         said = " and ".join(f"{one['kind']} {_short(one)} ({_tasks(one)})" for one in whole)
         return f"The log cannot say what was saved last; {said} can be read. See 'taskkeep verify'."
@@ -112,6 +110,6 @@ def _hint(found: list[dict[str, Any]]) -> str:
 
 
 def _short(one: dict[str, Any]) -> str:
-    """The name by which `restore --at` takes it; "" where it has none."""
-    name = str(one["name"] or "")
+    """The name by which `restore --at` takes it."""
+    name = str(one["name"])
     return name if one["kind"] == "backup" else name[:8]
