@@ -46,11 +46,15 @@ def with_log_of(kit: Any, branch: str) -> None:
 # -- adopt -------------------------------------------------------------------------------------
 
 
-def test_without_a_log_nothing_can_be_adopted(kit: Any) -> None:
+@pytest.mark.parametrize(("git", "told"), [(True, "is gone; commit [0-9a-f]+ has it"), (False, "empty or gone")])
+def test_without_a_log_nothing_can_be_adopted(kit: Any, git: bool, told: str) -> None:
+    """Whoever has it still is named."""
+    if not git:
+        shutil.rmtree(kit.folder / ".git")
     for path in (kit.root / ".taskkeep" / "audit").rglob("*.jsonl"):
         path.unlink()
     forget(kit)
-    with pytest.raises(LogDamaged, match="empty or gone"):
+    with pytest.raises(LogDamaged, match=told):
         kit.project.adopt()
 
 
