@@ -17,6 +17,13 @@ from taskkeep.store.git.commit import Commit
 from taskkeep.store.placement import Placement
 
 
+@pytest.fixture(autouse=True)
+def at_any_speed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is waited for comes, however slow the machine; what is waited between two tries shows nothing."""
+    monkeypatch.setattr("taskkeep.store.patience.PATIENCE", 60.0)
+    monkeypatch.setattr("taskkeep.project.PAUSE", 0.0)
+
+
 @pytest.fixture
 def sides(kit: Any) -> Any:
     """A branch with another title, a new task and an archived one; HEAD is main, without them."""
