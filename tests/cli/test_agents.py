@@ -210,6 +210,15 @@ def test_the_hook_lies_where_git_looks_for_it(cli: Cli, monkeypatch: pytest.Monk
     assert (cli.folder / ".git" / "hooks" / "pre-commit").exists()
 
 
+def test_a_folder_of_hooks_below_the_home_is_the_one_that_git_means(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    git(cli, "config", "core.hooksPath", "~/hooks")
+    cli("setup", "git-hook")
+    assert (tmp_path / "hooks" / "pre-commit").exists()
+
+
 def test_a_hook_in_another_language_is_left_alone(cli: Cli) -> None:
     hook = cli.folder / ".git" / "hooks" / "pre-commit"
     hook.parent.mkdir(exist_ok=True)

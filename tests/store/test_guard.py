@@ -50,6 +50,7 @@ def test_any_other_file_is(root: Path, path: str) -> None:
         "cat x | sudo tee -a backlog.json",
         "make && mv /tmp/new.json backlog.json",
         "cp /tmp/new.json ./backlog.json",
+        "cp /tmp/new.json backlog.json --force",
         "FORCE=1 rm -rf .taskkeep/audit",
         "cd .. && truncate -s0 package/backlog.json",
         "python gen.py &> backlog.json",

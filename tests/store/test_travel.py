@@ -235,6 +235,16 @@ def test_a_shallow_clone_answers_from_its_log(kit: Any, tmp_path: Any) -> None:
         clone.project.at(commit)
 
 
+def test_a_comparison_says_which_points_it_took_the_words_for(kit: Any) -> None:
+    """Of one point alone: the file as it lies is no point."""
+    first, second = (last_event(kit, number)["event_id"] for number in (1, 0))
+
+    both = kit.project.diff(first[:8], second[:8])
+
+    assert [both.before.event, both.after.event] == [first, second]
+    assert [kit.project.diff(first).before.event, kit.project.diff(first).after] == [first, None]
+
+
 # -- restore -----------------------------------------------------------------------------
 
 
