@@ -618,6 +618,17 @@ class BacklogLocked(Busy):
     code = "locked"
 
 
+class ChangedMeanwhile(Busy):
+    """Another program put other files or another commit in the place of those that the change was made on."""
+
+    code = "changed_meanwhile"
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"{what} was changed by another program meanwhile; nothing was saved", hint="Run the command again."
+        )
+
+
 class GitUnavailable(Outside):
     """Git is missing, too old, or refuses to work here."""
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog, alias_words
 from taskkeep.errors import (
     AlreadyInitialised,
+    ChangedMeanwhile,
     ForeignFile,
     Invalid,
     Outside,
@@ -525,14 +527,22 @@ class Project:
         source: str | None = None,
         kind: Callable[[Root, Options], Writer] | None = None,
     ) -> Outcome:
+        """Carry out one request, from its beginning where another program came between, TRIES times at most."""
         from taskkeep.store.save import writing
 
-        asked = _options(options)
-        asked.request = [what, arguments]
-        with writing(self.root, asked, kind=kind) as writer:
-            outcome = writer.save(change, source=source)
-            if (mend := getattr(writer, "mend", None)) is not None:
-                mend(outcome)
+        for last in [*[False] * (TRIES - 1), True]:
+            asked = _options(options)
+            asked.request = [what, arguments]
+            try:
+                with writing(self.root, asked, kind=kind) as writer:
+                    outcome = writer.save(change, source=source)
+                    if (mend := getattr(writer, "mend", None)) is not None:
+                        mend(outcome)
+                break
+            except ChangedMeanwhile:
+                if last:
+                    raise
+                time.sleep(PAUSE)
         self._alive = outcome.backlog
         return outcome
 
@@ -579,7 +589,7 @@ class Project:
             raise Usage("a new task has neither etag nor claim yet", hint="Leave --if-match and --claim out.")
 
         def change(backlog: Backlog, context: Context) -> Backlog:
-            drawn.append(context.new_id())
+            drawn[:] = [context.new_id()]
             return add_task(
                 backlog, fields, task_id=drawn[0], uid=context.new_uid(), now=context.now, actor=context.actor
             )
@@ -1186,6 +1196,7 @@ class Project:
         return os.path.join(self.root.local, "edits", f"{task_id}.md")
 
 
+TRIES, PAUSE = 3, 0.5  # seconds
 _OPTIONS = ("why", "actor", "dry_run", "commit", "wait", "if_match", "key", "claim", "source", "allow_secret")
 
 

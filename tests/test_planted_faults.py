@@ -61,6 +61,13 @@ FAULTS = [
         "store/test_recovery.py::test_a_kill_at_any_step_leaves_the_old_state_or_the_new_one",
     ),
     (
+        "what others put there meanwhile is replaced",
+        "store/placement.py",
+        '        self._refuse_theirs()\n        os.replace(parts["backlog"], root.backlog)\n',
+        '        os.replace(parts["backlog"], root.backlog)\n',
+        "store/test_other_programs.py::test_an_edit_by_hand_during_a_save_is_not_written_over",
+    ),
+    (
         "nothing is read back",
         "store/placement.py",
         "            self._read_back()\n",

@@ -64,7 +64,7 @@ class Adopter(Writer):
             if brought:
                 self._past = _with(self._past, brought)
                 if self.options.dry_run:
-                    self.log.heads = heads(self._past)
+                    self.log = log.state_of(self.root, self._past)
                 else:
                     _place(self, brought)
                     self.log = log.load(self.root)

@@ -120,6 +120,17 @@ def replace(path: str, pieces: Iterable[bytes], *, tmp: str, mode: int = 0o644, 
         sync_folder(os.path.dirname(path))
 
 
+def link_or_copy(path: str, target: str) -> None:
+    """Give a file a second name, or where the file system has no hard links a synced copy. Raises OSError."""
+    try:
+        os.link(path, target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV):
+            raise
+        data, found = read(path)
+        write_new(target, [data], mode=stat.S_IMODE(found.st_mode))
+
+
 def remove(path: str) -> bool:
     """Remove a file; True where it was there and is gone. A refusal leaves it, for the next writer to clear."""
     try:

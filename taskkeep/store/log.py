@@ -16,7 +16,7 @@ from taskkeep.errors import BacklogUnreadable, LogDamaged, TaskkeepError
 from taskkeep.store.files import FileId, append, read, replace
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
@@ -136,7 +136,7 @@ class LogState:
     )
 
     def __init__(self) -> None:
-        self.names = ""  # fingerprint of the file names
+        self.names = ""  # fingerprint of the file names; "": more may lie there than this knows of
         self.heads: list[str] = []  # own first
         self.after: str | None = None  # sha256 of the backlog that the one head leads to
         self.archive: str | None = None  # sha256 of the archive that it leads to
@@ -149,6 +149,11 @@ class LogState:
         self.joined: list[int] = []
         self.commit: str | None = None  # the commit of the last save, which holds the whole log; None where it waits
         self.straight = True  # does each event of the log follow just the one before?
+
+    def follow(self, names: Sequence[str], new: str) -> None:
+        """Vouch for the log's files *names*, if *new* alone came to those that were known; else git brought some."""
+        known = [name for name in names if name != new]
+        self.names = fingerprint(names) if fingerprint(known) == self.names else ""
 
     def learn_claims(self, events: Iterable[Event]) -> None:
         """Numbers only grow: where two branches gave the same one, the next is above both."""
@@ -172,7 +177,7 @@ class LogState:
         return new
 
 
-def fingerprint(names: list[str]) -> str:
+def fingerprint(names: Sequence[str]) -> str:
     text = "\n".join(names).encode()
     return f"{len(names)}:{len(text)}:{crc32(text):08x}"
 
@@ -193,9 +198,16 @@ def load(root: Root) -> LogState:
     state = _load_record(root, mark)
     if state is not None:
         return state
-    state = LogState()
     events = read_all(root)
+    state = state_of(root, events)
     state.names = mark
+    write_joined(root, state, events)
+    return state
+
+
+def state_of(root: Root, events: Sequence[Event]) -> LogState:
+    """What a log of just these *events*, in causal order, tells a writer; nothing is written of it."""
+    state = LogState()
     state.count = len(events)
     state.straight = all(
         event["prev"] == ([events[place - 1]["hash"]] if place else []) for place, event in enumerate(events)
@@ -212,7 +224,6 @@ def load(root: Root) -> LogState:
         if "key" in event:
             state.keys.setdefault(event["key"], event["hash"])
     state.learn_claims(events)
-    write_joined(root, state, events)
     return state
 
 

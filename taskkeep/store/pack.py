@@ -22,8 +22,8 @@ KEPT = 100  # the newest stay loose: branches that are merged soon share them as
 NOTE = "packing"
 
 
-def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> bool:
-    """Pack all but the newest loose files where there are more than *limit*; False where nothing was to do.
+def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> str | None:
+    """Pack all but the newest loose files where there are more than *limit*; returns the name of the pack, if any.
 
     A packing that a crash cut short is gone on with first; the note in ``local/packing`` names it. Until
     then events stand in two files, which readers take for one. Two branches that pack the same files
@@ -31,14 +31,14 @@ def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> bool:
     """
     root = writer.root
     if waiting(root) or (writer.repository is not None and not writer.commits()):
-        return False
+        return None
     if noted := _noted(root):
         _go_on(writer, *noted)
-        return True
+        return noted[0]
     loose = [name for name in log.list_files(root) if "/" in name]
     old = loose[: max(len(loose) - kept, 0)]
     if len(loose) <= limit or not old:
-        return False
+        return None
     data = b"".join(read(os.path.join(root.audit, name))[0] for name in old)
     pack = f"pack-{sha256(data).hexdigest()}.jsonl"
     rows = "".join(f"{name}\n" for name in [pack, *old]).encode()
@@ -49,7 +49,7 @@ def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> bool:
     except (OSError, TaskkeepError):
         _take_back(root, pack)
         raise
-    return True
+    return pack
 
 
 def is_under_way(root: Root) -> bool:

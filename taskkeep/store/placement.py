@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
-import stat
 from hashlib import sha256
 from typing import TYPE_CHECKING, NoReturn
 
 from taskkeep.backlog import text
 from taskkeep.backlog.events import line
-from taskkeep.errors import BacklogUnreadable, DiskFault, TaskkeepError
+from taskkeep.errors import BacklogUnreadable, ChangedMeanwhile, DiskFault, TaskkeepError
 from taskkeep.store import log
-from taskkeep.store.files import disk_fault, make_folder, read, remove, sync_folder, write_new
+from taskkeep.store.files import FileId, disk_fault, link_or_copy, make_folder, read, remove, sync_folder, write_new
 from taskkeep.store.signals import check_interrupt
 
 if TYPE_CHECKING:
@@ -42,15 +40,20 @@ class Placement:
         fresh: bool,
         mode: int,
         snapshot: bool,
+        found: Mapping[str, FileId | None],
         old_archived: Mapping[str, Task] | None = None,
     ) -> None:
-        """*old_archived*: the tasks that the old archive stands for, where its bytes are edited by hand."""
+        """*found*: the files that the change was made on, by path; None for one that was not there.
+
+        *old_archived*: the tasks that the old archive stands for, where its bytes are edited by hand.
+        """
         self.root, self.events, self.pieces, self.archive = root, events, pieces, archive
-        self.fresh, self.mode = fresh, mode
+        self.fresh, self.mode, self._found = fresh, mode, dict(found)
         self.name = log.file_name(events[0])
         self.lines = [line(event) for event in events]
         self._old_archive = old_archive
         self._between = b"" if archive is None else _union(old_archive, archive, old_archived)
+        self._made: list[os.stat_result] = []
         self._parts = {part: os.path.join(root.tmp, part) for part in PARTS}
         self._takes_snapshot = snapshot and not fresh
         self._snapshot = os.path.join(root.backups, snapshot_name(events[0]["timestamp"]))
@@ -64,11 +67,13 @@ class Placement:
         """Prepare all that needs space, write the intent, put files and event in place, read back.
 
         Raises DiskFault, Interrupted; then the old state stands, unless the error says ``uncertain``.
+        Raises ChangedMeanwhile where another program put a file of its own there; then that one stands.
         """
         try:
             self._prepare()
         except OSError as error:
             self._clear()
+            self._refuse_theirs()
             raise disk_fault("the change could not be written", error) from error
         try:
             self._rename()
@@ -80,12 +85,14 @@ class Placement:
         root, parts = self.root, self._parts
         self._clear()
         write_new(parts["backlog"], self.pieces, mode=self.mode)
+        self._made.append(os.stat(parts["backlog"]))
         write_new(parts["journal"], self.lines)
         if self.archive is not None:
             if self._old_archive is not None:
                 link_or_copy(root.archive, parts["archive-old"])
             write_new(parts["archive-new"], [self.archive], mode=self.mode)
             write_new(parts["archive-between"], [self._between], mode=self.mode)
+            self._made += [os.stat(parts["archive-new"]), os.stat(parts["archive-between"])]
             sync_folder(root.tmp)
         make_folder(root.audit)
         make_folder(os.path.join(root.audit, os.path.dirname(self.name)))
@@ -102,8 +109,11 @@ class Placement:
             with contextlib.suppress(FileExistsError):
                 link_or_copy(root.backlog, self._snapshot)
         if self.archive is not None and self._between != self._old_archive:
+            self._refuse_theirs()
             os.replace(parts["archive-between"], root.archive)
+            self._found.pop(root.archive, None)
             sync_folder(root.path)
+        self._refuse_theirs()
         os.replace(parts["backlog"], root.backlog)
         if self.archive is not None and self._between != self.archive:
             sync_folder(root.path)
@@ -112,7 +122,31 @@ class Placement:
         sync_folder(root.path)
         enter_log(root, root.journal, self.name)
 
+    def _refuse_theirs(self) -> None:
+        """Git and editors know nothing of our lock: what they put there since we read it is not replaced."""
+        for path, was in self._found.items():
+            try:
+                now = FileId.of(os.stat(path))
+            except FileNotFoundError:
+                now = None
+            # Not the time of change, which moves with our own links.
+            if (now and now[1:3]) != (was and was[1:3]):
+                raise ChangedMeanwhile(os.path.basename(path))
+
+    def _is_ours(self, path: str) -> bool:
+        try:
+            found = os.stat(path)
+        except FileNotFoundError:
+            return False
+        return any(os.path.samestat(found, made) for made in self._made)
+
+    def refuse_replaced(self) -> None:
+        """Raise ChangedMeanwhile where what this put there is there no longer."""
+        if not self._is_ours(self.root.backlog):
+            raise ChangedMeanwhile(os.path.basename(self.root.backlog))
+
     def _read_back(self) -> None:
+        self.refuse_replaced()
         found, at = read(self.root.backlog)[0], 0
         for piece in self.pieces:
             if not found.startswith(piece, at):
@@ -131,16 +165,15 @@ class Placement:
         try:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(os.path.join(root.audit, self.name))
-            if self.fresh:
-                with contextlib.suppress(FileNotFoundError):
+            if self._is_ours(root.backlog):
+                if self.fresh:
                     os.unlink(root.backlog)
-            else:
-                # Where old and live file are one inode rename does nothing, which is right.
-                os.replace(self._parts["old"], root.backlog)
-            if moves_archive(self.events[0]):
+                else:
+                    os.replace(self._parts["old"], root.backlog)
+            if self._is_ours(root.archive):
                 if self._old_archive is None:
                     remove(root.archive)
-                elif sha_of(root.archive) != self.events[0]["archive"]["before"]:
+                else:
                     os.replace(self._parts["archive-old"], root.archive)
             sync_folder(root.path)
             with contextlib.suppress(FileNotFoundError):
@@ -210,14 +243,3 @@ def snapshot_name(timestamp: str) -> str:
     """The name of the snapshot taken before the change of *timestamp*."""
     digits = timestamp.replace("-", "").replace(":", "")
     return f"backlog_{digits[:8]}_{digits[9:15]}_{digits[16:22]}.json"
-
-
-def link_or_copy(path: str, target: str) -> None:
-    """Give a file a second name, or where the file system has no hard links a synced copy. Raises OSError."""
-    try:
-        os.link(path, target)
-    except OSError as error:
-        if error.errno not in (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV):
-            raise
-        data, found = read(path)
-        write_new(target, [data], mode=stat.S_IMODE(found.st_mode))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
@@ -13,11 +13,13 @@ from taskkeep.store.files import FileId, read
 from taskkeep.store.layout import ARCHIVE, BACKLOG
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from taskkeep.backlog.query import Page, Query
     from taskkeep.backlog.task import Task
     from taskkeep.store.layout import Root
+
+T = TypeVar("T")
 
 
 class Reading:
@@ -27,32 +29,52 @@ class Reading:
         """Raises BacklogUnreadable, which says who still has the last saved state."""
         self._root = root
         try:
-            self.data, found = read(root.backlog, limit=text.MAX_BYTES)
-        except FileNotFoundError:
-            from taskkeep.store.past.witnesses import with_witnesses
-            from taskkeep.store.save import missing_backlog
-
-            raise with_witnesses(root, missing_backlog()) from None
-        self._file = FileId.of(found)
-        self._checked = record.checked(root)
-        self._trusted = self._checked[0] == list(self._file)
+            self._load()
+        except BacklogUnreadable:
+            self._again(self._load)
         # Kept, not for reading again: a command that ends by os._exit shall not spend 25 ms at 10,000 tasks
         # on taking them apart.
         self._kept: Backlog | None = None
 
+    def _load(self) -> None:
+        try:
+            self.data, found = read(self._root.backlog, limit=text.MAX_BYTES)
+        except FileNotFoundError:
+            from taskkeep.store.save import missing_backlog
+
+            raise missing_backlog() from None
+        self._file = FileId.of(found)
+        self._checked = record.checked(self._root)
+        self._trusted = self._checked[0] == list(self._file)
+
+    def _again(self, reading: Callable[[], T]) -> T:
+        """A second try, for git may have been at work; after that the error says who has the last saved state."""
+        from taskkeep.store.past.witnesses import with_witnesses
+        from taskkeep.store.patience import patiently
+
+        try:
+            return patiently(self._root, reading)
+        except BacklogUnreadable as error:
+            raise with_witnesses(self._root, error) from None
+
     def backlog(self, *, archived: bool = True) -> Backlog:
         """Raises BacklogUnreadable, InvalidField."""
+        try:
+            self._kept = self._decoded(archived)
+        except BacklogUnreadable:
+            self._kept = self._again(lambda: self._anew(archived))
+        return self._kept
+
+    def _anew(self, archived: bool) -> Backlog:
+        self._load()
+        return self._decoded(archived)
+
+    def _decoded(self, archived: bool) -> Backlog:
         if self._trusted:
             live = {task["id"]: task for task in text.parse_trusted(self.data)}
         else:
-            try:
-                live = _shaped(text.parse(self.data), BACKLOG)
-            except BacklogUnreadable as error:
-                from taskkeep.store.past.witnesses import with_witnesses
-
-                raise with_witnesses(self._root, error) from None
-        self._kept = Backlog(live, self._archive() if archived else {})
-        return self._kept
+            live = _shaped(text.parse(self.data), BACKLOG)
+        return Backlog(live, self._archive() if archived else {})
 
     def _archive(self) -> dict[str, Task]:
         try:

@@ -22,6 +22,7 @@ from taskkeep.errors import (
     CommitFailed,
     HandEdit,
     KeyReused,
+    LogDamaged,
     OneTaskOnly,
     Outside,
     RepositoryBusy,
@@ -197,6 +198,7 @@ class Writer:
         self.file: FileId | None = None
         self.sha: str | None = None
         self.archive_bytes: bytes | None = None
+        self.archive_file: FileId | None = None
         self.mode = 0o644
         self.choices: list[dict[str, Any]] = []
         self.saved: dict[str, bytes] | None = None  # where files are edited by hand: what was saved, as far as known
@@ -223,7 +225,12 @@ class Writer:
         pack.settle(self)
         for name in os.listdir(root.tmp):
             remove(os.path.join(root.tmp, name))
-        self.log = self.load_log()
+        try:
+            self.log = self.load_log()
+        except LogDamaged:
+            from taskkeep.store.patience import patiently
+
+            self.log = patiently(root, self.load_log)
 
     def load_log(self) -> log.LogState:
         """Return the log's state. Raises LogDamaged."""
@@ -249,6 +256,18 @@ class Writer:
         """Return the backlog on disk, which must be what the log says. Raises HandEdit, BacklogUnreadable."""
         if self.fresh:
             return Backlog({})
+        try:
+            return self._read()
+        except (BacklogUnreadable, HandEdit, LogDamaged):
+            from taskkeep.store.patience import patiently
+
+            return patiently(self.root, self._read_anew)
+
+    def _read_anew(self) -> Backlog:
+        self.log = self.load_log()
+        return self._read()
+
+    def _read(self) -> Backlog:
         trusted = self.read_files()
         ours = len(self.log.heads) == 1 and self.sha == self.log.after and self.archive_sha() == self.log.archive
         live = self._tasks_of(self.bytes, BACKLOG, trusted if ours else None)
@@ -274,13 +293,19 @@ class Writer:
         trusted = self._decoded_meanwhile()
         self.sha = hashing.hexdigest()
         try:
-            self.archive_bytes = read(self.root.archive, limit=text.MAX_BYTES)[0]
+            self.archive_bytes, found = read(self.root.archive, limit=text.MAX_BYTES)
         except FileNotFoundError:
-            self.archive_bytes = None
+            self.archive_bytes, self.archive_file = None, None
+        else:
+            self.archive_file = FileId.of(found)
         return trusted
 
     def archive_sha(self) -> str | None:
         return None if self.archive_bytes is None else sha256(self.archive_bytes).hexdigest()
+
+    def grounds(self) -> dict[str, FileId | None]:
+        """The files that a change is made on, as they were read; none where they are replaced whatever they are."""
+        return {self.root.backlog: self.file, self.root.archive: self.archive_file} if self.file is not None else {}
 
     def _decoded_meanwhile(self) -> list[Task] | None:
         """The tasks, decoded while the hash is made, which alone tells whether that may count."""
@@ -391,6 +416,7 @@ class Writer:
             mode=self.mode,
             old_archived=self.old_archived,
             snapshot=self.snapshots and backups.held(self.root, self.sha) is None,
+            found=self.grounds(),
         )
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
@@ -598,7 +624,7 @@ class Writer:
             try:
                 self._stage()
                 if commit is not None:
-                    outcome.commit = commit.publish()
+                    outcome.commit = commit.publish(placement.refuse_replaced)
                     self.warnings += [*commit.warnings, *commit.notes]
                     if commit.head.ref is None:
                         self.warnings.append("HEAD is detached: no branch holds this commit")
@@ -682,7 +708,8 @@ class Writer:
         root, state, events = self.root, self.log, placement.events
         try:
             placement.finish(keep_journal=keep_journal)
-            state.names = log.fingerprint(log.list_files(root))
+            names = log.list_files(root)
+            state.follow(names, placement.name)
             state.heads = [events[-1]["hash"]]
             state.after = events[-1]["after"]
             state.archive, state.checked_by = log.archive_after(events[-1]), __version__
@@ -693,7 +720,7 @@ class Writer:
             if self.options.key is not None:
                 state.keys.setdefault(self.options.key, events[0]["hash"])
             log.append_joined(root, state, placement.lines)
-            self._pack(pack.limit_for(events[0]["source"]))
+            self._pack(names, pack.limit_for(events[0]["source"]))
             note_checked(root)
             outline.leave(root, self.file, outcome.backlog, {event["task_id"] for event in events if event["task_id"]})
             taken = (self.sha, placement.snapshot) if self.sha and placement.snapshot else None
@@ -702,13 +729,14 @@ class Writer:
             # The save is done; the next writer finds the record behind and makes it again.
             self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
 
-    def _pack(self, limit: int) -> None:
-        few = int(self.log.names.partition(":")[0]) <= limit and not pack.is_under_way(self.root)
+    def _pack(self, names: Sequence[str], limit: int) -> None:
+        few = len(names) <= limit and not pack.is_under_way(self.root)
         if few or os.path.exists(self.root.journal):
             return
         try:
-            if pack.pack_old(self, limit=limit):
-                self.log.names = log.fingerprint(log.list_files(self.root))
+            if packed := pack.pack_old(self, limit=limit):
+                now = log.list_files(self.root)
+                self.log.names = log.fingerprint(now) if self.log.names and set(now) <= {*names, packed} else ""
                 log.save_record(self.root, self.log)
         except TaskkeepError as error:
             self.warnings.append(f"saved, but the log could not be packed: {error.message}")

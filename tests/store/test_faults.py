@@ -19,6 +19,7 @@ from taskkeep.errors import (
     BacklogUnreadable,
     DiskFault,
     ForeignFile,
+    GitLocked,
     Interrupted,
     LogDamaged,
     NoWorkingLock,
@@ -177,20 +178,26 @@ def test_a_disk_that_stays_broken_is_told_and_what_stands_is_settled_later(
     assert uncertain
 
 
-def test_a_file_system_without_hard_links_keeps_a_backlog(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Copies take their place; git's locks are links, so that the commits wait."""
+def test_a_file_system_without_hard_links_keeps_and_commits_a_backlog(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Copies take their place; another git's lock is respected all the same."""
 
     def refuse(*args: Any, **more: Any) -> None:
         raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "link", refuse)
-        kit.project.add("third", commit=False)
-        kit.project.add("fourth", commit=False)
-        assert len(kit.project.backups()) == 4
+        assert kit.project.add("third").commit == kit.head()
+        assert len(kit.project.backups()) == 3
+        lock = kit.folder / ".git" / "index.lock"
+        lock.write_text("another git's")
+        with pytest.raises(GitLocked):
+            kit.project.add("fourth", wait=0)
+        lock.unlink()
+        kit.project.add("fourth")
 
     assert kit.titles() == {"first", "second", "third", "fourth"}
-    kit.project.recover()
     kit.assert_sound()
 
 

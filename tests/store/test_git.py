@@ -213,9 +213,9 @@ def test_a_branch_that_keeps_moving_is_given_up_and_nothing_changed(kit: Any, mo
     """Somebody commits each time just before the branch would move."""
     publish = Commit._publish
 
-    def moved(self: Any) -> Any:
+    def moved(self: Any, *args: Any) -> Any:
         kit.git("commit", "-q", "--allow-empty", "-m", "in between")
-        return publish(self)
+        return publish(self, *args)
 
     monkeypatch.setattr(Commit, "_publish", moved)
     before = kit.files()
@@ -229,12 +229,12 @@ def test_a_branch_that_has_moved_to_just_this_needs_no_commit(kit: Any, monkeypa
     """As where somebody commits all files while we are at it."""
     publish, moved = Commit._publish, []
 
-    def commit_all_first(self: Any) -> Any:
+    def commit_all_first(self: Any, *args: Any) -> Any:
         if not moved:
             kit.git("add", "-A")
             kit.git("commit", "-q", "-m", "all")
             moved.append(kit.head())
-        return publish(self)
+        return publish(self, *args)
 
     monkeypatch.setattr(Commit, "_publish", commit_all_first)
     kit.project.add("third")

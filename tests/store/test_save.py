@@ -234,11 +234,11 @@ def test_a_commit_of_somebody_else_in_between_is_built_on(kit: Any, monkeypatch:
     """The branch moves while our commit is being made: both commits stand, one on the other."""
     real, moved = commits.Commit._publish, []
 
-    def move_first(self: Any) -> Any:
+    def move_first(self: Any, *args: Any) -> Any:
         if not moved:
             kit.git("commit", "-q", "--allow-empty", "-m", "in between")
             moved.append(kit.head())
-        return real(self)
+        return real(self, *args)
 
     monkeypatch.setattr(commits.Commit, "_publish", move_first)
     saved = kit.project.add("third")
@@ -252,12 +252,12 @@ def test_what_the_user_stages_meanwhile_stays_staged(kit: Any, monkeypatch: pyte
     """The index changes between our copy of it and its replacement."""
     real, staged = commits.Commit._publish, []
 
-    def stage_first(self: Any) -> Any:
+    def stage_first(self: Any, *args: Any) -> Any:
         if not staged:
             (kit.folder / "meanwhile.txt").write_text("by the user\n")
             kit.git("add", "meanwhile.txt")
             staged.append(True)
-        return real(self)
+        return real(self, *args)
 
     monkeypatch.setattr(commits.Commit, "_publish", stage_first)
     kit.project.add("third")
@@ -453,7 +453,7 @@ def test_where_git_may_not_be_written_the_commit_waits(
 ) -> None:
     """A sandbox that holds .git read-only is no failure: the change stands, the answer says it waits."""
 
-    def refuse(self: Any) -> None:
+    def refuse(*args: Any) -> None:
         raise OSError(code, os.strerror(code))
 
     head = kit.head()
@@ -504,7 +504,7 @@ def test_a_commit_that_fails_otherwise_takes_the_change_back(
 ) -> None:
     """The old state stands, and nothing is left to be settled."""
 
-    def fail(self: Any) -> None:
+    def fail(*args: Any) -> None:
         raise error
 
     before = everything(kit)
@@ -828,7 +828,7 @@ def test_a_program_that_keeps_a_backlog_in_memory_loses_nothing_on_failure(
     backlog = project.backlog()
     before = json.dumps(backlog.tasks)
 
-    def fail(self: Any) -> None:
+    def fail(*args: Any) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:

@@ -7,13 +7,31 @@ import os
 import time
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import CommitFailed, GitLocked, GitUnavailable, NoIdentity, RepositoryBusy, TaskkeepError
-from taskkeep.store.files import FileId, append, read, remove, replace, sync_file, sync_folder, write_new
+from taskkeep.errors import (
+    ChangedMeanwhile,
+    CommitFailed,
+    GitLocked,
+    GitUnavailable,
+    NoIdentity,
+    RepositoryBusy,
+    TaskkeepError,
+)
+from taskkeep.store.files import (
+    FileId,
+    append,
+    link_or_copy,
+    read,
+    remove,
+    replace,
+    sync_file,
+    sync_folder,
+    write_new,
+)
 from taskkeep.store.git.hooks import Hooks, hooks_of
 from taskkeep.store.git.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
@@ -141,6 +159,7 @@ class Commit:
         self.notes: list[str] = []
         self._blobs: dict[str, str | None] = {}
         self._staged_blobs: dict[str, str | None] = {}
+        self._found: dict[str, str | None] = {}  # our files as HEAD had them when this was begun
         self._store = ObjectStore(repository)
         self._index = os.path.join(repository.git_dir, "index")
         self._copy = os.path.join(repository.git_dir, f"{token}.index")
@@ -215,6 +234,7 @@ class Commit:
                 # A tree that is there and cannot be read looks like one that is not: its files would be lost.
                 if not found and (not name or last in trees[parent]):
                     raise CommitFailed("git cannot read HEAD's tree; nothing was changed", hint="Run 'git fsck'.")
+        self._refuse_theirs(trees)
         before = {name: dict(tree) for name, tree in trees.items()}
         for path, blob in self._blobs.items():
             folder, _, name = path.rpartition("/")
@@ -234,6 +254,16 @@ class Commit:
         if trees[""] == before[""] and self.head.commit:
             return None
         return self._store.write_tree(trees[""])
+
+    def _refuse_theirs(self, trees: Mapping[str, Tree]) -> None:
+        """Where the branch has moved, it may not have brought our files in other versions, which this would undo."""
+        found = {}
+        for path in self.files:
+            folder, _, name = path.rpartition("/")
+            found[path] = trees[folder].get(name, (FILE, None))[1]
+        was, self._found = self._found or found, found
+        if any(blob not in (was[path], self._blobs[path]) for path, blob in found.items()):
+            raise ChangedMeanwhile("the branch")
 
     def _write_commit(self, tree: str) -> str:
         repository, config = self.repository, self.repository.config
@@ -292,21 +322,22 @@ class Commit:
 
     # -- after the intent ----------------------------------------------------------------
 
-    def publish(self) -> str | None:
+    def publish(self, check: Callable[[], None] = lambda: None) -> str | None:
         """Put index and branch in place; returns the commit's hash, None where HEAD had it all already.
 
-        Once the branch has moved nothing fails any more. Raises GitLocked, CommitFailed, OSError
-        before; then index and branch are as they were.
+        *check* is called last, when no other git can write files of the working tree. Once the branch has moved
+        nothing fails any more. Raises GitLocked, CommitFailed, OSError and what *check* raises before; then index
+        and branch are as they were.
         """
         for _ in range(RETRIES):
             try:
-                return self._publish()
+                return self._publish(check)
             except HeadMovedError:
                 if not self._build():
                     return None
         raise CommitFailed("the branch kept moving; nothing was changed", hint="Run the command again.")
 
-    def _publish(self) -> str | None:
+    def _publish(self, check: Callable[[], None]) -> str | None:
         repository = self.repository
         files = repository.plain_refs
         ref = self.head.ref
@@ -323,6 +354,7 @@ class Commit:
             now = read_head(repository)
             if (now.ref, now.commit) != (self.head.ref, self.head.commit):
                 raise HeadMovedError
+            check()
             self._move(files)
         if self._hooks is not None:
             try:
@@ -336,7 +368,7 @@ class Commit:
         had_index = self._index_id is not None
         if had_index:
             remove(self._old)
-            os.link(self._index, self._old)
+            link_or_copy(self._index, self._old)
         try:
             os.replace(self._copy, self._index)
             self._sync(repository.git_dir)
@@ -420,7 +452,7 @@ def locked(path: str, token_file: str, wait: float) -> Iterator[None]:
     deadline = time.monotonic() + wait
     while True:
         try:
-            os.link(token_file, lock)
+            link_or_copy(token_file, lock)
             break
         except FileExistsError:
             if time.monotonic() >= deadline:

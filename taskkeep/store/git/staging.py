@@ -6,7 +6,7 @@ import os
 import stat
 from typing import TYPE_CHECKING
 
-from taskkeep.store.files import read, remove, sync_file, sync_folder, write_new
+from taskkeep.store.files import link_or_copy, read, remove, sync_file, sync_folder, write_new
 from taskkeep.store.git.commit import failure, locked
 from taskkeep.store.git.objects import ObjectStore
 
@@ -40,7 +40,7 @@ def stage(root: Root, repository: Repository, paths: Sequence[str], *, token: st
             _update(repository, copy, paths)
             sync_file(copy)
             remove(old)
-            os.link(index, old)
+            link_or_copy(index, old)
             os.replace(copy, index)
             try:
                 sync_folder(repository.git_dir)

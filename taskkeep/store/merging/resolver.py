@@ -49,7 +49,7 @@ class Resolver(Writer):
     def commits(self) -> bool:
         return False
 
-    def _pack(self, limit: int) -> None:
+    def _pack(self, names: Sequence[str], limit: int) -> None:
         """Packing makes a commit of its own, which has to wait."""
 
     def resolve(self, choose: Callable[[OpenMerge], list[tuple[Conflict, str, Any]]]) -> tuple[Outcome, list[Conflict]]:
@@ -96,6 +96,7 @@ class Resolver(Writer):
                     mode=self.mode,
                     # Git's markers are no state that anybody wants back.
                     snapshot=self.snapshots and not is_new and backups.held(self.root, self.sha) is None,
+                    found=self.grounds(),
                 )
                 self._write(placement, outcome, {}, {})
                 outcome.events = events

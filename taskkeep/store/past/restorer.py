@@ -120,6 +120,7 @@ class Restorer(Writer):
         self.archive_bytes = self._wanted_archive = archived
         self.saved = {BACKLOG: data} if archived is None else {BACKLOG: data, ARCHIVE: archived}
         self._mends = True
+        self.file = None  # what lies there is replaced, whatever it is
         return backlog
 
     def _compare(self, name: str, path: str, wanted: bytes | None, cause: str) -> None:

@@ -100,15 +100,20 @@ def _hint(found: list[dict[str, Any]]) -> str:
     # A log whose branches have just met names no one event.
     agree = [one for one in found if one["agrees"] and one["name"]]
     if agree:
-        name = str(agree[0]["name"])[:8]
-        count = _tasks(agree[0])
-        said = " and ".join(
-            f"{one['kind']} {str(one['name'])[: 40 if one['kind'] == 'backup' else 8]}" for one in agree
-        )
+        said = " and ".join(f"{one['kind']} {_short(one)}".rstrip() for one in agree)
         have = "has" if len(agree) == 1 else "have"
-        return f"{said} {have} the last saved state ({count}): 'taskkeep restore --at {name}' brings it back."
+        # Where branches have met, no event of the log stands for what they are together.
+        name = next(filter(None, map(_short, agree)), None)
+        what = f"'taskkeep restore --at {name}' brings it back." if name else "see 'taskkeep verify'."
+        return f"{said} {have} the last saved state ({_tasks(agree[0])}): {what}"
     whole = [one for one in found if one["whole"]]
     if whole:
-        said = " and ".join(f"{one['kind']} {str(one['name'])[:12]} ({_tasks(one)})" for one in whole)
+        said = " and ".join(f"{one['kind']} {_short(one)} ({_tasks(one)})" for one in whole)
         return f"The log cannot say what was saved last; {said} can be read. See 'taskkeep verify'."
     return "Neither log, commit nor backup can be read: see 'taskkeep verify' and 'taskkeep backups'."
+
+
+def _short(one: dict[str, Any]) -> str:
+    """The name by which `restore --at` takes it; "" where it has none."""
+    name = str(one["name"] or "")
+    return name if one["kind"] == "backup" else name[:8]

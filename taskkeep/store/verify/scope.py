@@ -7,19 +7,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import BacklogNotFound, Outside
-from taskkeep.store.files import FileId
 from taskkeep.store.git.repository import Repository, repository_of
 from taskkeep.store.git.revision import commit_of_or_none
 from taskkeep.store.layout import Root
 from taskkeep.store.lock import is_locked
+from taskkeep.store.patience import PATIENCE, PAUSE, mark
 from taskkeep.store.verify.findings import Verdict, chosen_codes
 from taskkeep.store.verify.judge import Asked, Where, verify
 from taskkeep.store.verify.places import root_above, roots_here, roots_in
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-PATIENCE = 5.0  # seconds to wait for a writer at work
 
 
 def verify_at(
@@ -70,27 +68,16 @@ def _patient(root: Root, asked: Asked) -> Verdict:
     deadline = time.monotonic() + PATIENCE
     while True:
         while is_locked(root.lock) and time.monotonic() < deadline:
-            time.sleep(0.01)
-        before = _mark(root)
+            time.sleep(PAUSE)
+        before = mark(root)
         verdict = verify(where, lambda: repository_of(root.path), asked)
         # A writer who came in between shows by files that moved while we read, or by a journal.
         locked = is_locked(root.lock)
-        if before == _mark(root) and not (locked and (os.path.exists(root.journal) or time.monotonic() >= deadline)):
+        if before == mark(root) and not (locked and (os.path.exists(root.journal) or time.monotonic() >= deadline)):
             return verdict
         if time.monotonic() >= deadline:
             verdict.checked.setdefault("notes", []).append("a writer is at work: this is what lay there meanwhile")
             return verdict
-
-
-def _mark(root: Root) -> object:
-    """What a save changes."""
-    found: list[object] = [os.path.exists(root.journal)]
-    for path in (root.backlog, root.archive, root.audit):
-        try:
-            found.append(FileId.of(os.stat(path)))
-        except OSError:
-            found.append(None)
-    return found
 
 
 def _every(folder: str, asked: Asked) -> Verdict:
