@@ -352,9 +352,11 @@ class DanglingLink(GraphBroken):
 
     code = "dangling_link"
 
-    def __init__(self, task_id: str, field: str, target: str) -> None:
+    def __init__(self, task_id: str, field: str, target: str, *, new: bool = False) -> None:
+        """*new*: a task that there will not be, so that nobody looks for its id."""
+        where = "" if new else f"{task_id}: "
         super().__init__(
-            f"{task_id}: {field} names {target}, which is not there",
+            f"{where}{field} names {target}, which is not there",
             hint="Name a task of this backlog.",
             task_id=task_id,
             field=field,

@@ -458,9 +458,10 @@ class Project:
         offset: int = 0,
     ) -> LogPage:
         """Return events, newest first; *limit* 0 for all. Raises LogDamaged, TaskNotFound, Usage."""
-        from taskkeep.store.past.events import Wanted, page
+        from taskkeep.store.past.events import Wanted, page, type_named
 
-        return page(self.root, ids, Wanted(since, until, actors, types, sources), limit=limit, offset=offset)
+        wanted = Wanted(since, until, actors, [*map(type_named, types)], sources)
+        return page(self.root, ids, wanted, limit=limit, offset=offset)
 
     def heads_joined(self, events: Sequence[Event]) -> Mapping[str, Event]:
         """Return by hash the last events of the branches that the `merged` ones of *events* joined, as far as the

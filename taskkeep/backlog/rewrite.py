@@ -28,7 +28,6 @@ USER_FIELDS = tuple(field for field in FIELDS if field not in PROGRAM_FIELDS)
 _BROUGHT = ("created_at", "created_by", "started_at", "completed_at", "aliases")
 STUB_FROM = 200  # characters: a text from there on that shrinks to a quarter is told
 TOLD = 10  # of each kind of notice
-BOM = b"\xef\xbb\xbf"
 _ABSENT = "null"
 
 
@@ -411,7 +410,7 @@ def read_rows(data: bytes, name: str) -> tuple[list[Row], list[str]]:
     are taken as they come. Raises InputInvalid.
     """
     try:
-        value = text.loads(_without_fence(data.removeprefix(BOM)), name)
+        value = text.loads(_without_fence(data.removeprefix(text.BOM)), name)
     except BacklogUnreadable as error:
         raise InputInvalid(error.message, line=error.line) from None
     told: list[str] = []

@@ -120,7 +120,7 @@ def _judge_links(before: Backlog, after: Backlog, changed: Iterable[Task], gone:
         known = {problem.key for problem in _dangling(before, old)} if old is not None else set()
         for problem in _dangling(after, task):
             if problem.key not in known:
-                raise DanglingLink(*problem.key)
+                raise DanglingLink(*problem.key, new=old is None)
             warnings.append(problem.message)
     return warnings
 

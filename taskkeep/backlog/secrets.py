@@ -19,7 +19,7 @@ VERSION = 1
 
 # What it is: a text that every hit holds, and the pattern. The texts are looked for first, all else is rare.
 PATTERNS: dict[str, tuple[tuple[str, ...], str]] = {
-    "an AWS access key id": (("AKIA", "ASIA"), r"(?<![A-Za-z0-9/+])A[KS]IA[A-Z2-7]{16}(?![A-Za-z0-9/+])"),
+    "an AWS access key id": (("AKIA", "ASIA"), r"(?<![A-Za-z0-9/+])A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9/+])"),
     "a GitHub token": (
         ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
         r"(?<![A-Za-z0-9_])(?:gh[pousr]_[A-Za-z0-9]{36,251}|github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59})(?![A-Za-z0-9_])",

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taskkeep.backlog.task import Task
 
 VERSION = 1
+BOM = b"\xef\xbb\xbf"
 SCHEMA_REFERENCE = ".taskkeep/backlog.schema.json"
 MAX_BYTES = 256 * 1024 * 1024
 MAX_TASKS = 1_000_000

@@ -36,6 +36,7 @@ _COMMANDS = {
     ),
     "'taskkeep verify' checks the backlog and its log.": "check validate lint fsck",
     "'taskkeep archive' moves old finished tasks out of the way.": "clear reset purge wipe clean gc prune",
+    "'taskkeep list --all --limit 0 --json' has every task with all its fields.": "export dump",
     "The configuration is the file .taskkeep/config.toml.": "config settings",
 }
 COMMANDS = {word: hint for hint, words in _COMMANDS.items() for word in words.split()}

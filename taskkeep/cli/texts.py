@@ -114,8 +114,10 @@ def _limited(data: bytes, limit: int, name: str) -> bytes:
 
 
 def _decoded(data: bytes, name: str) -> str:
+    from taskkeep.backlog.text import BOM
+
     try:
-        text = data.decode("utf-8")
+        text = data.removeprefix(BOM).decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise InputInvalid(f"{name} is not UTF-8 (line {line})", hint="Save it as UTF-8.") from None
@@ -124,10 +126,10 @@ def _decoded(data: bytes, name: str) -> str:
 
 def parse_json(data: bytes, name: str) -> Any:
     """The JSON value in *data*, as strictly as a backlog is read. Raises InputInvalid."""
-    from taskkeep.backlog.text import loads
+    from taskkeep.backlog.text import BOM, loads
 
     try:
-        return loads(data, name)
+        return loads(data.removeprefix(BOM), name)
     except TaskkeepError as error:
         hint = ""
         if " is not JSON" in error.message:

@@ -12,7 +12,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.difference import difference
 from taskkeep.backlog.events import event_hash
 from taskkeep.backlog.replay import Replay, causal_order, heads, reconcile
-from taskkeep.backlog.rewrite import BOM, Past, Rewriting, allowed, refuse_losses, stubs
+from taskkeep.backlog.rewrite import Past, Rewriting, allowed, refuse_losses, stubs
 from taskkeep.backlog.task import canonical, kind_of
 from taskkeep.errors import BacklogUnreadable, LogDamaged, Outside
 from taskkeep.store import log, pending
@@ -195,7 +195,7 @@ class Adopter(Writer):
 
 
 def _rows(data: bytes, name: str) -> list[dict[str, Any]]:
-    rows = text.parse(data.removeprefix(BOM), name, only_known=True)
+    rows = text.parse(data.removeprefix(text.BOM), name, only_known=True)
     for number, row in enumerate(rows, 1):
         for field in ("id", "uid"):
             value = row.get(field)

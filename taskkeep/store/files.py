@@ -25,6 +25,10 @@ class FileId(tuple[int, ...]):
         return cls((found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns))
 
 
+# Nothing is put in the place of what may be somebody's way of keeping the file elsewhere.
+PLAIN = "Put a plain file in its place, or take it away: 'taskkeep restore --at WHEN' brings a saved state back."
+
+
 def read(path: str, *, limit: int | None = None) -> tuple[bytes, os.stat_result]:
     """Return the bytes of a plain file and its status; links, folders and pipes are refused.
 
@@ -37,13 +41,13 @@ def read(path: str, *, limit: int | None = None) -> tuple[bytes, os.stat_result]
         raise
     except OSError as error:
         if error.errno in (errno.ELOOP, errno.EMLINK):
-            raise BacklogUnreadable("unreadable", f"{name} is a symbolic link") from None
+            raise BacklogUnreadable("unreadable", f"{name} is a symbolic link", hint=PLAIN, plain=False) from None
         raise disk_fault(f"cannot read {name}", error) from error
     try:
         found = os.fstat(fd)
         if not stat.S_ISREG(found.st_mode):
             kind = "a folder" if stat.S_ISDIR(found.st_mode) else "no plain file"
-            raise BacklogUnreadable("unreadable", f"{name} is {kind}")
+            raise BacklogUnreadable("unreadable", f"{name} is {kind}", hint=PLAIN, plain=False)
         if limit is not None and found.st_size > limit:
             raise BacklogUnreadable("unreadable", f"{name} is larger than {limit >> 20} MiB")
         pieces = []

@@ -488,7 +488,9 @@ class Writer:
                 if not found:
                     continue
                 field, one = found[0]
-                where = field if any(one is told for _, told in reason) else f"{task['id']}: {field}"
+                # Nobody shall look for the id of a task that there will not be.
+                of_none = any(one is told for _, told in reason) or task["id"] not in before
+                where = field if of_none else f"{task['id']}: {field}"
                 raise SecretFound(where, one.kind, one.shown, task_id=task["id"], field=field)
             details["allowed_secrets"] = secrets.fingerprints(found)
 

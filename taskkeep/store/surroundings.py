@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog.times import to_text
+from taskkeep.errors import Outside
 
 if TYPE_CHECKING:
     from taskkeep.store.git.repository import Repository
@@ -30,11 +31,20 @@ def default_actor(repository: Repository | None) -> str:
     """TASKKEEP_ACTOR, else git's user, else the login name."""
     if actor := os.environ.get("TASKKEEP_ACTOR", "").strip():
         return actor
-    if repository is not None:
-        name = os.environ.get("GIT_AUTHOR_NAME") or repository.config.get("user.name")
-        if name:
-            return name
+    name = os.environ.get("GIT_AUTHOR_NAME") or (_user() if repository is None else repository.config.get("user.name"))
+    if name:
+        return name
     return os.environ.get("USER") or os.environ.get("USERNAME") or "unknown"
+
+
+def _user() -> str:
+    """Git's user where there is no repository; "" where there is no git either."""
+    from taskkeep.store.git.repository import run
+
+    try:
+        return run(os.getcwd(), "config", "--get", "user.name").text
+    except (OSError, Outside):
+        return ""
 
 
 def now_text() -> str:

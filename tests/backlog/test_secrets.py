@@ -46,6 +46,11 @@ def test_each_kind_is_found_wherever_it_stands(kind: str, around: str) -> None:
     assert secret[8:60] not in shortened(around.format(secret))
 
 
+def test_any_digit_may_stand_in_an_access_key() -> None:
+    [found] = secrets.find("AKIA" + "1234567890ABCDEF")
+    assert found.kind == "an AWS access key id"
+
+
 def test_there_is_an_example_of_every_kind() -> None:
     assert HITS.keys() == secrets.PATTERNS.keys()
 

@@ -43,6 +43,14 @@ def test_bytes_that_are_no_utf8_are_refused(monkeypatch: pytest.MonkeyPatch) -> 
         Texts().text("-", "--why")
 
 
+def test_a_byte_order_mark_before_a_text_is_no_part_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Editors and shells of Windows put one before what they write."""
+    stdin(monkeypatch, b"\xef\xbb\xbffor all")
+    assert Texts().text("-", "--why") == "for all"
+    stdin(monkeypatch, b'\xef\xbb\xbf{"title": "x"}')
+    assert Texts().object("add -") == {"title": "x"}
+
+
 def test_an_at_sign_names_a_file(tmp_path: Path) -> None:
     (tmp_path / "note.md").write_bytes(b"long\ntext\n")
     assert Texts().text(f"@{tmp_path}/note.md", "--why") == "long\ntext"

@@ -90,7 +90,24 @@ def test_no_new_backlog_is_made_in_the_place_of_one_that_is_gone(kit: Any) -> No
     kit.assert_sound()
 
 
+def test_events_are_asked_for_by_the_words_that_show_them(kit: Any) -> None:
+    """`log` shows task_created as created."""
+    assert kit.project.log(types=["created"]).total == kit.project.log(types=["task_created"]).total == 2
+    assert kit.project.log(types=["backlog initialised"]).total == 1
+
+
 # -- outside of git ---------------------------------------------------------------------------------------
+
+
+def test_outside_of_git_gits_user_acts_all_the_same(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "config").write_text("[user]\nname = Ada\n")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    taskkeep.init(str(folder), git=False)
+    added = taskkeep.open(str(folder)).add("first").task
+    assert added is not None
+    assert added["created_by"] == "Ada"
 
 
 def test_outside_of_git_there_are_no_branches(alone: taskkeep.Project) -> None:

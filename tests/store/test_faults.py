@@ -583,5 +583,6 @@ def test_a_key_answers_without_git_too(scratch: Path) -> None:
 def test_a_link_in_place_of_the_backlog_is_refused(kit: Any) -> None:
     kit.file.rename(kit.root / "elsewhere.json")
     kit.file.symlink_to("elsewhere.json")
-    with pytest.raises(BacklogUnreadable, match="symbolic link"):
+    with pytest.raises(BacklogUnreadable, match="symbolic link") as refused:
         kit.project.add("refused")
+    assert "Put a plain file in its place" in refused.value.hint

@@ -13,7 +13,7 @@ import pytest
 
 import taskkeep
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import BadPoint, UnknownPoint
+from taskkeep.errors import BadPoint, GitUnavailable, UnknownPoint
 from taskkeep.project import verify
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.verify import scope
@@ -152,6 +152,16 @@ def test_a_shallow_clone_that_lacks_what_is_needed_is_no_pass(case: Case, asked:
     assert "fetch --unshallow" in refused.value.hint
     assert refused.value.exit_status == 7
     assert verify(str(clone)).ok  # what lies here can be judged
+
+
+def test_a_partial_clone_that_lacks_what_is_needed_is_told_what_brings_it(case: Case) -> None:
+    """Nothing is fetched unasked."""
+    clone = case.folder.parent / "partial"
+    case.git("config", "uploadpack.allowFilter", "true")
+    case.git("clone", "-q", "--filter=blob:none", f"file://{case.folder}", str(clone))
+    with pytest.raises(GitUnavailable, match="promisor") as refused:
+        verify(str(clone), base="HEAD~1")
+    assert "git fetch --refetch --no-filter" in refused.value.hint
 
 
 def test_a_base_that_a_shallow_clone_has_not_fetched_is_named(case: Case) -> None:

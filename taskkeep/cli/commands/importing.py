@@ -38,8 +38,8 @@ def import_file(
     for pair in mapping or ():
         theirs, equals, ours = pair.partition("=")
         if not equals or not theirs or not ours:
-            raise Usage(f"--map takes THEIRS=OURS, not {pair[:40]!r}")
+            raise Usage(f"--map takes THEIRS=OURS, not {pair[:40]!r}", hint="Like --map desc=description.")
         mapped[theirs] = ours
     data = call.texts.whole(file, "the file")
-    plan = importers.read(source, data, mapped, name=file)
+    plan = importers.read(source, data, mapped, name="stdin" if file == "-" else file)
     call.output.imported(call.project.import_tasks(plan, **call.saving))

@@ -287,7 +287,7 @@ class Repository:
             end = answer.out.find(b"\n", at)
             # An object that breaks while it is read comes cut off, behind a header that promises more.
             if end < 0 or answer.status:
-                raise GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint="Run 'git fsck'.")
+                raise GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint=_lacking(answer.trouble))
             words = answer.out[at:end].decode("utf-8", "surrogateescape").split(" ")
             at = end + 1
             if words[-1] in ("missing", "ambiguous") or len(words) != 3:
@@ -297,6 +297,13 @@ class Repository:
             found.append((words[0], words[1], answer.out[at : at + size]))
             at += size + 1
         return found
+
+
+def _lacking(trouble: str) -> str:
+    """What brings objects that git cannot read: a partial clone lacks some, and nothing is fetched unasked."""
+    if "promisor" in trouble:
+        return "This clone is partial: 'git fetch --refetch --no-filter' brings the rest."
+    return "Run 'git fsck'."
 
 
 def repository_of(folder: str) -> Repository | None:

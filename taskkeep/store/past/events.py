@@ -46,6 +46,12 @@ class Wanted(NamedTuple):
         )
 
 
+def type_named(words: str) -> str:
+    """The event type that *words* mean, as the log has it: "created", as `log` shows it, is `task_created`."""
+    name = words.strip().lower().replace(" ", "_").replace("-", "_")
+    return f"task_{name}" if name in ("created", "updated", "deleted") else name
+
+
 def page(root: Root, ids: Sequence[str], wanted: Wanted, *, limit: int, offset: int) -> LogPage:
     """Return a page of the events of all tasks, or of those named by id or alias; *limit* 0 for all.
 

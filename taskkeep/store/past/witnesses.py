@@ -74,6 +74,8 @@ def with_witnesses(root: Root, error: BacklogUnreadable) -> BacklogUnreadable:
     """The same error, its hint saying who has the last saved state and what brings it back."""
     found = witnesses(root)
     error.details["witnesses"] = found
+    if error.details.get("plain") is False:
+        return error  # what stands there is in the way of whatever would bring a state back
     error.hint = _hint(found)
     if _is_merging(root):
         error.hint = OPEN_MERGE_HINT
