@@ -109,14 +109,18 @@ def test_a_backlog_below_the_top_that_is_gone_is_looked_for_where_it_was(bare_ki
     assert [finding["task_id"] for finding in verdict.findings if finding["code"] == "lost_task"] == [task_id]
 
 
-def test_a_file_of_the_log_that_is_not_the_bases_is_shown_where_it_differs(case: Case) -> None:
-    path = case.event_file("task_created", "beta")
-    case.edit_events(path, lambda event: event.update(why="forged"))
-    case.commit()
+def test_a_file_of_the_log_that_is_not_the_bases_is_shown_where_it_differs(kit: Any) -> None:
+    """In the second of two events, both of one request."""
+    kit.project.update([kit.id_of("first"), kit.id_of("second")], Edit(set={"priority": "high"}))
+    kit.git("branch", "base")
+    path = sorted(kit.root.rglob("audit/*/*.jsonl"))[-1]
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second.replace(b'"high"', b'"low"'))
+    kit.git("commit", "-q", "-a", "-m", "forged")
 
-    found = [one for one in case.project.verify(base="base").findings if "is not the file that" in one["message"]]
+    found = [one for one in verify(str(kit.root), base="base").findings if "is not the file that" in one["message"]]
 
-    assert [(one["file"], one["line"]) for one in found] == [(path.relative_to(case.root).as_posix(), 1)]
+    assert [(one["file"], one["line"]) for one in found] == [(path.relative_to(kit.root).as_posix(), 2)]
 
 
 def test_a_task_that_is_gone_is_named(kit: Any) -> None:
