@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from taskkeep.store.setup.agents import AGENTS, Agent
+from taskkeep.store.setup.agents import AGENTS, Agent, skill_text
 
 from .conftest import Cli
 
@@ -59,6 +59,15 @@ def test_an_agent_is_set_up_and_taken_out_again(cli: Cli) -> None:
     assert cli("agents", "install", "claude", "--remove").status == 0
     assert files(cli) == before
     assert not (cli.folder / ".claude").exists()
+
+
+def test_an_agents_own_files_are_whole_and_laid_out_as_people_write_them(cli: Cli) -> None:
+    """The skill with the head that an agent knows it by, the settings a key a line."""
+    cli("agents", "install", "claude")
+    settings = (cli.folder / ".claude" / "settings.json").read_text(encoding="utf-8")
+
+    assert (cli.folder / ".claude" / "skills" / "taskkeep" / "SKILL.md").read_text(encoding="utf-8") == skill_text()
+    assert settings == json.dumps(json.loads(settings), indent=2) + "\n"
 
 
 def test_without_a_name_only_the_common_file_is_written(cli: Cli) -> None:

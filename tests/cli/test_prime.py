@@ -33,6 +33,21 @@ def test_it_tells_rules_claims_what_is_next_and_what_others_did(cli: Cli) -> Non
     assert len(text.encode()) <= 600 * 4
 
 
+def test_of_a_large_request_it_tells_the_first_changes_and_how_many_more_there_are(cli: Cli) -> None:
+    names = [cli.add(f"task {n}") for n in range(5)]
+    cli("start", *names, "--actor", "bot")
+    [request] = cli("prime", "--json").json["recent"]
+    assert (len(request["changes"]), request["more"]) == (3, 2)
+
+
+def test_what_others_did_last_comes_first(cli: Cli) -> None:
+    names = [cli.add(f"task {n}") for n in range(2)]
+    for name in names:
+        cli("start", name, "--actor", "bot")
+    told = cli("prime", "--json").json["recent"]
+    assert [name in request["changes"][0] for request, name in zip(told, reversed(names), strict=True)] == [True, True]
+
+
 def test_outside_of_a_backlog_it_is_silent(empty: Cli) -> None:
     assert empty("prime") == (0, "", "")
     assert empty("prime", "--json") == (0, "", "")

@@ -8,6 +8,7 @@ from typing import Any
 from branches import Branch, requests
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tasks import task
 
 from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
@@ -31,3 +32,16 @@ def test_the_driver_gives_the_plain_merge(tmp_path: Path, base: Any, left: Any, 
     merged, expected = merge(*sides)
     assert Path(files[1]).read_bytes() == text.dump(merged.tasks.values())
     assert conflicts == expected
+
+
+def test_a_circle_that_leads_through_a_task_which_neither_side_touched_is_told(tmp_path: Path) -> None:
+    base = [task(1), task(2, depends_on=["T0003"]), task(3)]
+    ours = [task(1, depends_on=["T0002"]), *base[1:]]
+    theirs = [*base[:2], task(3, depends_on=["T0001"])]
+    files = [str(tmp_path / name) for name in ("base", "ours", "theirs")]
+    for name, side in zip(files, (base, ours, theirs), strict=True):
+        Path(name).write_bytes(text.dump(side))
+
+    [conflict] = merge_files(files[0], files[1], files[2], "elsewhere.json")
+
+    assert (conflict.task_id, conflict.field, conflict.kind) == ("T0003", "depends_on", "cycle")

@@ -32,6 +32,12 @@ def test_a_file_of_the_backlog_is_not_edited(root: Path, path: str) -> None:
         assert "taskkeep update" in reason
 
 
+def test_a_backlog_whose_log_is_gone_is_guarded_still(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / ".taskkeep").rename(root / "elsewhere")
+    monkeypatch.chdir(root.parent)
+    assert refusal({"file_path": "backlog.json"}, str(root)) is not None
+
+
 @pytest.mark.parametrize(
     "path", ["../backlog.json", "src/backlog.py", ".taskkeep/config.toml", "backlog.json.md", "\0"]
 )

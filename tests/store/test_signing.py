@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import taskkeep
+from taskkeep.backlog.changes import Edit
 
 pytestmark = pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen to sign with")
 
@@ -36,6 +37,23 @@ def test_a_save_is_signed_like_any_commit(kit: Any) -> None:
 
     assert kit.git("log", "-1", "--format=%G?").strip() == "G"
     kit.assert_sound()
+
+
+@pytest.mark.usefixtures("key")
+def test_a_merge_is_signed_and_still_one_by_tasks(kit: Any) -> None:
+    """Two fields of one task, where git by itself would see a conflict, and nothing tells git of the driver."""
+    task_id = kit.id_of("first")
+    kit.git("checkout", "-q", "-b", "other")
+    kit.project.update([task_id], Edit(set={"title": "theirs"}))
+    kit.git("checkout", "-q", "main")
+    kit.project.update([task_id], Edit(set={"priority": "high"}))
+    kit.git("config", "--remove-section", "merge.taskkeep")
+
+    kit.project.merge("other")
+
+    [task] = kit.project.show([task_id])
+    assert (task["title"], task["priority"]) == ("theirs", "high")
+    assert kit.git("log", "-3", "--format=%G?").split() == ["G", "G", "G"]
 
 
 def test_a_key_that_is_gone_takes_the_change_back(kit: Any, key: Path) -> None:

@@ -287,6 +287,15 @@ def test_a_dry_run_says_what_a_restore_would_do_and_does_nothing(kit: Any) -> No
     assert kit.files() == before
 
 
+@pytest.mark.parametrize(("why", "told"), [("a mistake", "a mistake"), (None, "restore to revision HEAD~1")])
+def test_a_restore_over_a_damaged_file_says_why(kit: Any, why: str | None, told: str) -> None:
+    """In the words of who asked for it, else in its own."""
+    kit.project.add("third")
+    kit.file.write_text("rubbish")
+    kit.project.restore([], at="HEAD~1", why=why)
+    assert last_event(kit)["why"].startswith(told)
+
+
 def test_single_tasks_and_single_fields_are_restored_alone(kit: Any) -> None:
     """Deleted ones too; the status brings its times along."""
     first, second = kit.id_of("first"), kit.id_of("second")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 import time
 from pathlib import Path
@@ -88,6 +89,49 @@ def test_a_backlog_that_is_gone_is_lost_tasks(kit: Any) -> None:
     verdict = verify(str(kit.folder), base="base")
 
     assert {finding["task_id"] for finding in verdict.findings if finding["code"] == "lost_task"} == ids
+
+
+def test_a_backlog_below_the_top_that_is_gone_is_looked_for_where_it_was(bare_kit: Any) -> None:
+    inner = bare_kit.folder / "inner"
+    inner.mkdir()
+    taskkeep.init(str(inner))
+    project = taskkeep.open(str(inner))
+    project.add("first")
+    [task_id] = project.backlog().tasks
+    bare_kit.git("branch", "base")
+    bare_kit.git("rm", "-q", "-r", "inner")
+    bare_kit.git("commit", "-q", "-m", "gone")
+    shutil.rmtree(inner, ignore_errors=True)
+    inner.mkdir()
+
+    verdict = verify(str(inner), base="base")
+
+    assert [finding["task_id"] for finding in verdict.findings if finding["code"] == "lost_task"] == [task_id]
+
+
+def test_a_file_of_the_log_that_is_not_the_bases_is_shown_where_it_differs(kit: Any) -> None:
+    """In the second of two events, both of one request."""
+    kit.project.update([kit.id_of("first"), kit.id_of("second")], Edit(set={"priority": "high"}))
+    kit.git("branch", "base")
+    path = sorted(kit.root.rglob("audit/*/*.jsonl"))[-1]
+    first, second = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(first + second.replace(b'"high"', b'"low"'))
+    kit.git("commit", "-q", "-a", "-m", "forged")
+
+    found = [one for one in verify(str(kit.root), base="base").findings if "is not the file that" in one["message"]]
+
+    assert [(one["file"], one["line"]) for one in found] == [(path.relative_to(kit.root).as_posix(), 2)]
+
+
+def test_a_task_that_is_gone_is_named(kit: Any) -> None:
+    task_id = kit.id_of("first")
+    value = json.loads(kit.file.read_text())
+    value["tasks"] = [task for task in value["tasks"] if task["id"] != task_id]
+    kit.file.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+    found = [finding for finding in kit.project.verify().findings if finding["code"] == "lost_task"]
+
+    assert [finding["task_id"] for finding in found] == [task_id]
 
 
 # -- what is staged ------------------------------------------------------------------------------------
