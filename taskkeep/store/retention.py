@@ -25,6 +25,7 @@ PART = "compressing"  # a snapshot on its way to .gz
 PIECE = 1 << 15
 BUDGET = 0.0025  # seconds that a save may spend on old snapshots
 OFTEN_BYTES, OFTEN_SAVES, OFTEN_SECONDS = 1 << 20, 16, 3600
+SHARE = 32  # a look waits for this part of what lies there to come anew, so that many cost a save no more than few
 
 
 def surplus(
@@ -106,7 +107,6 @@ def _old(there: Iterable[Snapshot], now: str) -> list[str]:
 def tidy(root: Root, config: Mapping[str, Any], size: int, taken: tuple[str, str] | None) -> None:
     """Do a few milliseconds of what `prune` does, now and then, after a save; *taken*: the hash of the backlog's
     bytes before, and the name of their snapshot. Raises OSError."""
-    started = time.monotonic()
     if taken is not None:
         backups.note(root, [taken])
     stamp, clock = os.path.join(root.cache, STAMP), time.time()
@@ -115,16 +115,16 @@ def tidy(root: Root, config: Mapping[str, Any], size: int, taken: tuple[str, str
     if 0 <= clock - last < OFTEN_SECONDS and grown < OFTEN_BYTES and saves < OFTEN_SAVES:
         _write_stamp(stamp, last, grown, saves)
         return
-    now, until = to_text(int(clock * 1_000_000)), started + BUDGET
-    there = backups.found(root)
+    now, there = to_text(int(clock * 1_000_000)), backups.found(root)
+    until = time.monotonic() + BUDGET
     gone = surplus(there, [row["name"] for row in backups.made(root)], config, now)
-    for one in gone:
+    more = False
+    for number, one in enumerate(gone, 1):
         os.unlink(os.path.join(root.backups, one.name))
-        if time.monotonic() >= until:
+        if more := number < len(gone) and time.monotonic() >= until:
             break
     left = {one.name for one in gone}
     old = next((name for name in _old(there, now) if name not in left), None)
-    more = bool(gone) and time.monotonic() >= until
     if old is not None and not more:
         _compress(root, old, until)
         more = True
@@ -133,7 +133,7 @@ def tidy(root: Root, config: Mapping[str, Any], size: int, taken: tuple[str, str
         stems = {one.name.partition(".")[0] for one in there if one.name not in left}
         kept = [row.decode("ascii", "replace").split(" ") for row in rows]
         backups.note(root, [(row[0], row[1]) for row in kept if row[-1] in stems and len(row) == 2], anew=True)
-    _write_stamp(stamp, 0 if more else clock, 0, 0)
+    _write_stamp(stamp, 0 if more else clock, -sum(one.size for one in there) // SHARE, -len(there) // SHARE)
 
 
 def _stamp(path: str) -> tuple[float, int, int]:

@@ -17,6 +17,7 @@ from taskkeep.backlog.changes import Edit
 from taskkeep.backlog.times import later
 from taskkeep.errors import BackupDamaged, DiskFault, UnknownPoint
 from taskkeep.store import backups, retention
+from taskkeep.store.config import load_config
 from taskkeep.store.layout import Root
 
 
@@ -201,6 +202,22 @@ def test_a_save_spends_little_time_on_many_old_snapshots(kit: Any, monkeypatch: 
     kit.project.add("the last")
     assert len(names(kit)) == 2
     assert b"backlog_none" not in index.read_bytes()
+
+
+def test_a_full_folder_of_snapshots_is_looked_through_now_and_then(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each save adds one then and lets one go; to look through them all is not for each save."""
+    monkeypatch.setattr(retention, "BUDGET", float("inf"))
+    root, count = Root(str(kit.root)), 400
+    config = load_config(root) | {"backups.count": count}
+    found, looks = backups.found, []
+    monkeypatch.setattr(backups, "found", lambda root: looks.append(1) or found(root))
+    for number in range(count + 100):
+        (kit.root / ".taskkeep/local/backups" / f"backlog_29991120_120000_{number:06}.json").write_text("{}")
+        if number >= count:
+            retention.tidy(root, config, 2, None)
+
+    assert 1 < len(looks) <= 1 + 100 // (retention.OFTEN_SAVES + count // retention.SHARE)
+    assert len(backups.names(root)) < count + count // retention.SHARE + 2 * retention.OFTEN_SAVES
 
 
 def test_a_backup_by_hand_needs_a_backlog(kit: Any) -> None:
