@@ -5,26 +5,42 @@
     .ci/mutants.py                                        # every module of taskkeep/backlog
     .ci/mutants.py taskkeep/backlog/rules.py
     .ci/mutants.py taskkeep/store/lock.py --tests tests/store/test_lock.py --sample 40
+    .ci/mutants.py taskkeep/store --sample 8 --patience 60 --reach /tmp/store.json
 
-Works in a copy in a temporary folder and leaves nothing behind. Each mutant meets the tests named after its module;
-those that survive meet every test of the folder. Hypothesis then draws fewer examples, always the
-same: so a mutant that is killed here is killed by the project's own tests, and not the other way round.
+mutmut makes the mutants. The tests run once to tell which of them come to which line, and how long each takes. A mutant
+then stands in a copy of the project, so that every process of a test meets it, until a test that comes to its line
+fails: the quickest of each file first, and more of the files that are named after the module or import it. Where none
+comes there, as in a process that a test started, those that come to its function, else all of those files.
+Hypothesis draws few examples in the copy, always the same: so a mutant that is killed here is killed by the project's
+own tests, and not the other way round. Nothing is left behind.
 """
 
 import argparse
+import ast
+import difflib
+import itertools
 import json
+import os
 import random
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import NamedTuple
+
+import hypothesis  # noqa: F401  # here, so that no process of a mutant needs to
+import pytest
 
 ROOT = Path(__file__).parent.parent
 PARTS = ["taskkeep", "schemas", "tests", "docs", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", ".ci", ".github"]
-SURVIVED = {0, 5, 33}  # of mutmut: no test failed, none was found, none runs the line
 EXAMPLES = 25
+LEAST = 0.2  # seconds of a test, with what goes on around it
 PROFILE = f"""
 from hypothesis import Phase  # noqa: E402
 settings.register_profile(
@@ -33,10 +49,26 @@ settings.register_profile(
 )
 settings.load_profile("mutants")
 """
+QUIETLY = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
 
-def copied(folder: Path, modules: list[str], tests: list[str]) -> Path:
-    """A copy of the project that mutmut may work in."""
+class Mutant(NamedTuple):
+    name: str
+    path: str
+    source: str  # of the whole module, with the fault
+    change: str  # the lines that differ
+    lines: list[range]  # of its statement, then of its function
+
+
+class Reach(NamedTuple):
+    """What the tests come to: test -> seconds, module -> line -> tests."""
+
+    seconds: dict[str, float]
+    tests: dict[str, dict[str, list[str]]]
+
+
+def copied(folder: Path) -> Path:
+    """A copy of the project, in which Hypothesis draws fewer examples."""
     for part in PARTS:
         source, target = ROOT / part, folder / part
         if source.is_dir():
@@ -44,17 +76,8 @@ def copied(folder: Path, modules: list[str], tests: list[str]) -> Path:
         elif source.exists():
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(source, target)
-    config = {
-        "source_paths": modules,
-        "also_copy": PARTS,
-        "pytest_add_cli_args_test_selection": tests,
-        "process_isolation": "forkserver",
-    }
-    lines = "".join(f"{key} = {json.dumps(value)}\n" for key, value in config.items())
-    pyproject = (ROOT / "pyproject.toml").read_text("utf-8")
-    (folder / "pyproject.toml").write_text(
-        f"{pyproject}\n[tool.mutmut]\n{lines}timeout_constant = 5.0\ntimeout_multiplier = 3.0\n", "utf-8"
-    )
+    mutmut = '\n[tool.mutmut]\nsource_paths = ["taskkeep"]\n'
+    (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text("utf-8") + mutmut, "utf-8")
     for path in (folder / "tests").rglob("*.py"):
         text = path.read_text("utf-8")
         if "max_examples=" in text or "count = 100_000" in text or path.name == "conftest.py":
@@ -65,92 +88,232 @@ def copied(folder: Path, modules: list[str], tests: list[str]) -> Path:
     return folder
 
 
-def run(folder: Path, *arguments: str, check: bool = True) -> str:
+def reached(folder: Path, tests: list[str], jobs: int) -> Reach:
+    """What the tests come to, in their own process."""
+    settings, data = folder / "reach.ini", folder / "reach.data"
+    settings.write_text(f"[run]\nsource = taskkeep\ndata_file = {data}\n", "utf-8")
+    measured = ["--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report=", "--durations=0", "-vv"]
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, text=True, capture_output=True,
+        [sys.executable, "-m", "pytest", *QUIETLY, "-n", str(jobs), *measured, *tests],
+        cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, text=True, capture_output=True,
     )  # fmt: skip
-    if done.returncode and check:
-        raise SystemExit(f"{arguments}: {done.stdout[-3000:]}\n{done.stderr[-3000:]}")
-    return done.stdout
+    if done.returncode:
+        raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
+    return reach_of(folder, data, done.stdout)
 
 
-def verdicts(folder: Path, module: str) -> dict[str, int | None]:
-    """The exit status of the tests, by mutant; None where it was not run."""
-    found: dict[str, int | None] = json.loads((folder / "mutants" / f"{module}.meta").read_text())["exit_code_by_key"]
-    return found
+def reach_of(folder: Path, data: Path, told: str) -> Reach:
+    from coverage import CoverageData
+
+    seconds: dict[str, float] = defaultdict(float)
+    for took, test in re.findall(r"^([\d.]+)s (?:call|setup|teardown) +(.*)$", told, re.MULTILINE):
+        seconds[test] += float(took)
+    found = CoverageData(str(data))
+    found.read()
+    lines: dict[str, dict[str, list[str]]] = {}
+    for path in found.measured_files():
+        contexts = found.contexts_by_lineno(path).items()
+        by_line = {str(line): sorted({name.rpartition("|")[0] for name in names if name}) for line, names in contexts}
+        lines[str(Path(path).relative_to(folder))] = by_line
+        for test in itertools.chain(*by_line.values()):
+            seconds[test] += 0  # pytest tells no time of the quickest
+    return Reach(seconds, lines)
 
 
-def survivors(found: dict[str, int | None]) -> list[str]:
-    return [name for name, code in found.items() if code in SURVIVED]
+def drawn(path: str, sample: int) -> list[Mutant]:
+    """The mutants of a module, or some of them; where mutmut finds its settings in the working directory."""
+    from mutmut.mutation.file_mutation import mutate_file_contents
+
+    source = (ROOT / path).read_text("utf-8")
+    tree = ast.parse(source)
+    made = mutate_file_contents(path, source)
+    made_lines = made.code.splitlines(keepends=True)
+    module = path.removesuffix(".py").replace("/", ".")
+    names = sorted(f"{module}.{generated}" for generated in made.mutant_names)
+    if sample:
+        names = random.Random(7).sample(names, min(sample, len(names)))  # noqa: S311
+
+    def text(generated: str, name: str) -> str:
+        span = made.line_span_by_function_name[generated]
+        return "".join(made_lines[span.start - 1 : span.end]).replace(generated, name).strip()
+
+    def put_in(generated: str) -> Mutant:
+        mangled = generated.partition("__mutmut_")[0]
+        name = mangled.removeprefix("x_").rpartition("ǁ")[2]
+        old, new = text(f"{mangled}__mutmut_orig", name), text(generated, name)
+        if source.count(old) != 1:
+            raise SystemExit(f"{path}: {generated} has no place of its own")
+        start = source[: source.index(old)].count("\n") + 1
+        change = list(difflib.unified_diff(old.split("\n"), new.split("\n"), lineterm="", n=0))[2:]
+        line = start + abs(int(re.findall(r"-\d+", change[0])[0])) - 1
+        lines = [statement(tree, line), range(start, start + old.count("\n") + 1)]
+        return Mutant(f"{module}.{generated}", path, source.replace(old, new), "\n".join(change), lines)
+
+    return [put_in(name.rpartition(".")[2]) for name in names]
 
 
-def own_tests(module: str) -> list[str]:
-    """The tests named after a module, else those that import it, else all of its folder."""
-    folder = ROOT / "tests" / Path(module).parent.name
-    name = module.removesuffix(".py").replace("/", ".")
-    tests = sorted(folder.glob("test_*.py"))
-    named = [path for path in tests if path.stem == f"test_{Path(module).stem}"]
-    named = named or [path for path in tests if f"from {name} import" in path.read_text("utf-8")] or [folder]
-    return [str(path.relative_to(ROOT)) for path in named]
+def statement(tree: ast.AST, line: int) -> range:
+    """The lines of the smallest statement around a line; of one that holds others, only its head."""
+    statements = [node for node in ast.walk(tree) if isinstance(node, ast.stmt)]
+    node = max(
+        (node for node in statements if node.lineno <= line <= (node.end_lineno or 0)), key=lambda node: node.lineno
+    )
+    body: list[ast.stmt] = getattr(node, "body", [])
+    last = body[0].lineno - 1 if body else node.end_lineno or 0
+    return range(node.lineno, max(node.lineno, last) + 1)
 
 
-def met(folder: Path, module: str, jobs: str, sample: int = 0) -> dict[str, int | None]:
-    """The verdicts over all mutants of a module, or over some of them, drawn."""
-    if not sample:
-        run(folder, "-m", "mutmut", "run", "--max-children", jobs)
-        return verdicts(folder, module)
-    # That no mutant has this name it says once all are made and the tests have been timed.
-    run(folder, "-m", "mutmut", "run", "--max-children", jobs, "no.such.mutant*", check=False)
-    names = sorted(verdicts(folder, module))
-    names = random.Random(7).sample(names, min(sample, len(names)))  # noqa: S311
-    run(folder, "-m", "mutmut", "run", "--max-children", jobs, *names)
-    return {name: code for name, code in verdicts(folder, module).items() if name in names}
+def nearest(path: str, tests: set[str]) -> set[str]:
+    """The files of tests that are named after a module, or import it."""
+    name = path.removesuffix(".py").replace("/", ".")
+    package, _, last = name.rpartition(".")
+    imported = re.compile(rf"{re.escape(name)}\b|from {re.escape(package)} import .*\b{last}\b")
+    return {file for file in tests if f"test_{last}.py" in file or imported.search((ROOT / file).read_text("utf-8"))}
 
 
-def differences(folder: Path, names: list[str]) -> str:
-    """What each mutant changed. Asked of mutmut's own function, since its command tells of one mutant a process."""
-    code = "import sys; from mutmut.mutation.diff_apply import get_diff_for_mutant as diff\n"
-    code += "for name in sys.argv[1:]: print('#', name, diff(name), '', sep='\\n')"
-    told = run(folder, "-c", code, *names)
-    return "".join(f"{line}\n" for line in told.splitlines() if line[:3] not in ("+++", "---") and line[:1] != " ")
+def chosen(mutant: Mutant, reach: Reach, patience: float) -> list[str]:
+    """The tests that a mutant meets, in order."""
+    by_line = reach.tests.get(mutant.path, {})
+    near = nearest(mutant.path, {test.partition("::")[0] for test in reach.seconds})
+    for lines in mutant.lines:
+        if tests := {test for line in lines for test in by_line.get(str(line), ())}:
+            break
+    else:
+        tests = {test for test in reach.seconds if test.partition("::")[0] in near} or set(reach.seconds)
+    rank: Counter[str] = Counter()
+    order: dict[str, tuple[int, float]] = {}
+    for test in sorted(tests, key=lambda test: (reach.seconds[test], test)):
+        file = test.partition("::")[0]
+        order[test] = (rank[file] // (4 if file in near else 1), reach.seconds[test])
+        rank[file] += 1
+    met: list[str] = []
+    left = patience or float("inf")
+    for test in sorted(order, key=order.__getitem__):
+        cost = max(reach.seconds[test], LEAST)
+        if not met or cost <= left:
+            met.append(test)
+            left -= cost
+    return met
+
+
+def passed(folder: Path, tests: list[str], seconds: float) -> bool:
+    """Whether all of the tests pass, in a process that ends with all it began when its time is up."""
+    child = os.fork()
+    if not child:
+        os.setsid()
+        os.chdir(folder)
+        sys.path.insert(0, str(folder))
+        os.environ["PYTHONPATH"] = str(folder)
+        nothing = os.open(os.devnull, os.O_RDWR)
+        for stream in (0, 1, 2):
+            os.dup2(nothing, stream)
+        os._exit(pytest.main(["-x", *QUIETLY, "-p", "no:xdist", "-p", "no:pytest_cov", *tests]))
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        done, status = os.waitpid(child, os.WNOHANG)
+        if done:
+            return os.waitstatus_to_exitcode(status) in (0, 5)
+        time.sleep(0.02)
+    os.killpg(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def write(path: Path, source: str) -> None:
+    """Replace a source. Python takes its compiled form for a source of another time of change, to the second."""
+    changed = int(path.stat().st_mtime) + 1
+    path.write_text(source, "utf-8")
+    os.utime(path, (changed, changed))
+
+
+def survives(folder: Path, mutant: Mutant, reach: Reach, patience: float) -> bool:
+    """Whether no test fails by it. The first few alone, since most mutants get no further."""
+    tests = chosen(mutant, reach, patience)
+    path, source = folder / mutant.path, (ROOT / mutant.path).read_text("utf-8")
+    write(path, mutant.source)
+    try:
+        return all(
+            passed(folder, some, 300 + 10 * sum(reach.seconds[test] for test in some))
+            for some in (tests[:6], tests[6:])
+            if some
+        )
+    finally:
+        write(path, source)
+
+
+def met(mutants: Iterable[Mutant], folders: list[Path], reach: Reach, patience: float) -> Iterator[tuple[Mutant, bool]]:
+    """Each mutant and whether it survives, as many at once as there are copies."""
+    free, running, waiting = list(folders), dict[int, tuple[Path, Mutant]](), iter(mutants)
+    while True:
+        while free and (mutant := next(waiting, None)):
+            folder = free.pop()
+            child = os.fork()
+            if not child:
+                verdict = 2
+                try:
+                    verdict = survives(folder, mutant, reach, patience)
+                finally:
+                    os._exit(verdict)
+            running[child] = folder, mutant
+        if not running:
+            return
+        child, status = os.wait()
+        folder, mutant = running.pop(child)
+        free.append(folder)
+        verdict = os.waitstatus_to_exitcode(status)
+        if verdict not in (0, 1):
+            raise SystemExit(f"{mutant.name} could not be put in")
+        yield mutant, bool(verdict)
+
+
+def modules_of(given: list[str]) -> list[str]:
+    found: list[Path] = []
+    for name in given or ["taskkeep/backlog"]:
+        path = ROOT / name
+        found += sorted(path.rglob("[a-z]*.py")) if path.is_dir() else [path]
+    return [str(path.relative_to(ROOT)) for path in found]
+
+
+def folder_of(tests: str) -> str:
+    return f"tests/{Path(tests).parts[1]}"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("modules", nargs="*", metavar="MODULE")
-    parser.add_argument("--tests", nargs="+", help="these alone, instead of those that the module's name tells")
+    parser.add_argument("modules", nargs="*", metavar="MODULE", help="or a folder of them")
+    parser.add_argument(
+        "--tests", nargs="+", help="these alone, instead of the folder of tests named like the modules'"
+    )
     parser.add_argument("--sample", type=int, default=0, help="as many mutants of a module, drawn; 0: all")
-    parser.add_argument("--jobs", default="2")
+    parser.add_argument("--patience", type=float, default=0, help="seconds of tests that a mutant meets; 0: all")
+    parser.add_argument("--reach", type=Path, help="keep there what the tests come to, or take it from there")
+    parser.add_argument("--jobs", type=int, default=2)
     given = parser.parse_args()
-    modules = given.modules or sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("taskkeep/backlog/[a-z]*.py"))
+    modules = modules_of(given.modules)
     with tempfile.TemporaryDirectory() as scratch:
+        folders = [copied(Path(scratch) / str(job)) for job in range(given.jobs)]
+        os.chdir(folders[0])
+        if given.reach and given.reach.exists():
+            reach = Reach(*json.loads(given.reach.read_text("utf-8")))
+        else:
+            reach = reached(folders[0], given.tests or sorted({folder_of(module) for module in modules}), given.jobs)
+            if given.reach:
+                given.reach.write_text(json.dumps(reach), "utf-8")
+        quickest = {
+            test.partition("::")[0]: test for test in sorted(reach.seconds, key=lambda test: -reach.seconds[test])
+        }
+        if not passed(folders[0], list(quickest.values()), 600):
+            raise SystemExit("tests fail without a fault, where a mutant would meet them")
         print("| module | mutants | killed | |\n|---|---|---|---|", flush=True)
-        left: dict[str, list[str]] = {}
+        left: list[Mutant] = []
         for module in modules:
-            folder = copied(Path(scratch) / module, [module], given.tests or own_tests(module))
-            found = met(folder, module, given.jobs, given.sample)
-            left[module] = survivors(found)
-            killed = len(found) - len(left[module])
-            print(f"| {module} | {len(found)} | {killed} | {100 * killed / len(found):.1f} % |", flush=True)
-        if not given.tests and any(left.values()):
-            folders = sorted({f"tests/{Path(module).parent.name}" for module in modules})
-            wide = copied(Path(scratch) / "wide", modules, folders)
-            run(
-                wide,
-                "-m",
-                "mutmut",
-                "run",
-                "--max-children",
-                given.jobs,
-                *(name for names in left.values() for name in names),
-            )
-            print("\nand of those left, after all of the folder's tests:\n", flush=True)
-            for module, names in left.items():
-                still = set(survivors(verdicts(wide, module)))
-                left[module] = [name for name in names if name in still]
-                print(f"| {module} | {len(names)} | {len(names) - len(left[module])} |", flush=True)
-        for module, names in left.items():
-            print(differences(Path(scratch) / module, names), flush=True)
+            verdicts = list(met(drawn(module, given.sample), folders, reach, given.patience))
+            left += (alive := [mutant for mutant, survived in verdicts if survived])
+            killed = len(verdicts) - len(alive)
+            if verdicts:
+                print(f"| {module} | {len(verdicts)} | {killed} | {100 * killed / len(verdicts):.1f} % |", flush=True)
+        for mutant in left:
+            print(f"\n# {mutant.name}\n{mutant.change}", flush=True)
 
 
 if __name__ == "__main__":

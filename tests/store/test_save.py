@@ -307,6 +307,11 @@ def test_a_reason_that_looks_like_a_trailer_is_none(kit: Any, why: str) -> None:
     assert trailers(kit, "Signed-off-by") == []
 
 
+def test_the_subject_of_an_edits_commit_names_the_fields(kit: Any) -> None:
+    kit.project.update([kit.id_of("first")], Edit(set={"priority": "high"}))
+    assert "priority" in kit.git("log", "-1", "--format=%s")
+
+
 def test_a_title_never_reaches_git_as_more_than_a_subject(kit: Any) -> None:
     """However long, and whatever it begins with."""
     for title in ("-m --amend", "# not a comment", "x" * 500):
