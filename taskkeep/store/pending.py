@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from taskkeep.store import log
-from taskkeep.store.files import read, remove, replace
+from taskkeep.store.files import disk_fault, read, remove, replace
 from taskkeep.store.git.commit import failure, read_head, under_way
 from taskkeep.store.git.message import message
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
@@ -39,8 +39,12 @@ def _taken_back(writer: Writer) -> list[str]:
     is not the commit of the last save.
     """
     root, repository = writer.root, writer.repository
+    try:
+        names = log.list_files(root)
+    except OSError as error:  # which is none of git's, for which a commit might wait
+        raise disk_fault("the log cannot be listed", error) from error
     # A pack holds what loose files held before; its commit is its own.
-    loose = [f"{AUDIT}/{name}" for name in log.list_files(root) if "/" in name]
+    loose = [f"{AUDIT}/{name}" for name in names if "/" in name]
     if repository is None or not loose or under_way(repository):
         return []  # what is being merged is committed by the user
     head = read_head(repository).commit

@@ -201,6 +201,32 @@ def test_a_file_system_without_hard_links_keeps_and_commits_a_backlog(
     kit.assert_sound()
 
 
+def test_a_log_that_cannot_be_listed_once_is_no_git_that_refuses(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The commit of a save waits for git alone."""
+    real = log.list_files
+    for number in range(1, 20):
+        left, titles, title = [number], kit.titles(), f"third {number}"
+
+        def fail(root: Any, left: list[int] = left) -> list[str]:
+            left[0] -= 1
+            if left[0] == 0:
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+            return real(root)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(log, "list_files", fail)
+            try:
+                saved = kit.project.add(title)
+            except DiskFault:
+                assert kit.titles() == titles, number
+            else:
+                assert saved.commit == kit.head(), number
+        if left[0] > 0:
+            break
+    assert 3 < number < 19
+    kit.assert_sound()
+
+
 def test_an_archive_that_the_disk_did_not_take_is_put_back(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is read again before anything is said."""
     kit.project.finish([kit.id_of("first")])
