@@ -115,10 +115,6 @@ def _step(chance: random.Random, known: list[str], size: int, word: str) -> tupl
     }[kind]
 
 
-def _plain(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-
-
 # -- branches ------------------------------------------------------------------------------
 
 
@@ -142,19 +138,12 @@ def branch_off(folder: Path, ledger: Path, seed: int, stop: threading.Event) -> 
                     args = ["note", task["task"]["id"], f"of {topic}-{seed}-{change}"]
                     rows.append({"done": "note", "args": args, "exit": 0, "answer": clone.answer(*args)})
                 clone.git("push", "-q", "origin", f"HEAD:refs/heads/{topic}")
-            if chance.random() < 0.5:
-                kind = "merge"
-                while (done := main.run("merge", topic, "--json", "--wait", "60")).returncode == BUSY:
-                    time.sleep(0.1)
-            else:
-                # Plain git knows nothing of our lock, and refuses while a save or what a kill left is in its way.
-                kind, command = "git merge", ["git", "merge", "-q", "--no-edit", topic]
-                while (done := _plain(command, folder)).returncode and not (folder / ".git" / "MERGE_HEAD").exists():
-                    if stop.wait(0.1):
-                        return
-            rows.append({"done": kind, "args": [kind, topic], "exit": done.returncode, "answer": done.stderr})
+            # Not by plain git, which reads its index before it locks it, so that saves without a pause break it.
+            while (done := main.run("merge", topic, "--json", "--wait", "60")).returncode == BUSY:
+                time.sleep(0.1)
+            rows.append({"done": "merge", "args": ["merge", topic], "exit": done.returncode, "answer": done.stderr})
             if done.returncode == 0:
-                rows[-1]["answer"] = json.loads(done.stdout) if kind == "merge" else {"events": []}
+                rows[-1]["answer"] = json.loads(done.stdout)
                 file.writelines(json.dumps(row) + "\n" for row in rows)
             else:
                 file.write(json.dumps(rows[-1]) + "\n")
