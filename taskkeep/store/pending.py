@@ -35,20 +35,22 @@ def paths(writer: Writer) -> list[str]:
 def _taken_back(writer: Writer) -> list[str]:
     """What was committed, lies here and is not in HEAD, as after `git reset HEAD~1`.
 
-    The next commit would hold these changes in backlog.json without their events. Git is asked only where HEAD
-    is not the commit of the last save.
+    The next commit would hold these changes in backlog.json without their events. Log and git are asked only where
+    HEAD is not the commit of the last save.
     """
     root, repository = writer.root, writer.repository
+    if repository is None or under_way(repository):
+        return []  # what is being merged is committed by the user
+    head = read_head(repository).commit
+    if head is not None and head == writer.log.commit:
+        return []
     try:
         names = log.list_files(root)
     except OSError as error:  # which is none of git's, for which a commit might wait
         raise disk_fault("the log cannot be listed", error) from error
     # A pack holds what loose files held before; its commit is its own.
     loose = [f"{AUDIT}/{name}" for name in names if "/" in name]
-    if repository is None or not loose or under_way(repository):
-        return []  # what is being merged is committed by the user
-    head = read_head(repository).commit
-    if head is not None and head == writer.log.commit:
+    if not loose:
         return []
     held: set[str] = set()
     if head is not None:

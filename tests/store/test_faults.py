@@ -206,6 +206,7 @@ def test_a_log_that_cannot_be_listed_once_is_no_git_that_refuses(kit: Any, monke
     real = log.list_files
     for number in range(1, 20):
         left, titles, title = [number], kit.titles(), f"third {number}"
+        kit.git("commit", "-q", "--allow-empty", "-m", "the user's, so that HEAD is looked into")
 
         def fail(root: Any, left: list[int] = left) -> list[str]:
             left[0] -= 1
