@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import taskkeep
 from taskkeep import project
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import BacklogUnreadable, DiskFault, ForeignFile, Outside, Usage
+from taskkeep.errors import BacklogUnreadable, DiskFault, ForeignFile, Outside, TaskBlocked, Usage
 from taskkeep.store import outline
 
 from .conftest import FakeGit
@@ -87,6 +88,36 @@ def test_no_new_backlog_is_made_in_the_place_of_one_that_is_gone(kit: Any) -> No
 
     kit.git("commit", "-q", "-am", "no backlog any more")
     taskkeep.init(str(kit.root))
+    kit.assert_sound()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda project: project.conflicts(),
+        lambda project: project.resolve(choice="ours"),
+        lambda project: project.sync(),
+        lambda project: project.make_backup(),
+    ],
+)
+def test_nobody_says_none_where_the_backlog_is_gone(kit: Any, ask: Callable[[taskkeep.Project], object]) -> None:
+    kit.file.unlink()
+    with pytest.raises(BacklogUnreadable, match=r"backlog\.json is gone") as refused:
+        ask(kit.project)
+    assert "restore --at" in refused.value.hint
+
+
+def test_tasks_that_depend_on_each_other_are_done_in_one_request_in_any_order(kit: Any) -> None:
+    first, second = kit.id_of("first"), kit.id_of("second")
+    third = kit.project.add("third", depends_on=[first]).task["id"]
+    kit.project.update([first], Edit(set={"depends_on": [second]}))
+    with pytest.raises(TaskBlocked):
+        kit.project.finish([third, first])
+
+    saved = kit.project.finish([third, first, second])
+
+    assert [task["id"] for task in saved.tasks] == [third, first, second]
+    assert {task["status"] for task in saved.tasks} == {"done"}
     kit.assert_sound()
 
 
