@@ -164,8 +164,6 @@ def _refuse_lost(root: Root) -> None:
     from taskkeep.store.log import list_files
     from taskkeep.store.save import missing_backlog
 
-    if os.path.lexists(root.backlog):
-        return
     if not os.path.lexists(root.journal) and list_files(root):
         from taskkeep.store.past.witnesses import refuse_gone
 
@@ -531,7 +529,9 @@ class Project:
         """Carry out one request, from its beginning where another program came between, TRIES times at most."""
         from taskkeep.store.save import writing
 
-        for last in [*[False] * (TRIES - 1), True]:
+        tries = 0
+        while True:
+            tries += 1
             asked = _options(options)
             asked.request = [what, arguments]
             try:
@@ -541,7 +541,7 @@ class Project:
                         mend(outcome)
                 break
             except ChangedMeanwhile:
-                if last:
+                if tries == TRIES:
                     raise
                 time.sleep(PAUSE)
         self._alive = outcome.backlog

@@ -58,8 +58,6 @@ def _taken_back(root: Root, repository: Repository | None, last: str | None) -> 
         raise disk_fault("the log cannot be listed", error) from error
     # A pack holds what loose files held before; its commit is its own.
     loose = [f"{AUDIT}/{name}" for name in names if "/" in name]
-    if not loose:
-        return []
     held: set[str] = set()
     if head is not None:
         folder = f"{repository.prefix}{AUDIT}"

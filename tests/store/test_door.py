@@ -130,6 +130,17 @@ def test_events_are_asked_for_by_the_words_that_show_them(kit: Any) -> None:
 # -- outside of git ---------------------------------------------------------------------------------------
 
 
+def test_where_there_is_no_git_either_the_login_name_acts(
+    alone: taskkeep.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TASKKEEP_ACTOR", "GIT_AUTHOR_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(alone.root.path))
+    monkeypatch.setenv("USER", "ada")
+    alone.add("by the login name")
+    assert alone.log().events[0]["actor"] == "ada"
+
+
 def test_outside_of_git_gits_user_acts_all_the_same(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
