@@ -26,7 +26,7 @@ from taskkeep.errors import (
 )
 from taskkeep.store import schemas
 from taskkeep.store.layout import Root
-from taskkeep.store.setup import edits
+from taskkeep.store.setup import edits, git_hook
 from taskkeep.store.setup import init as setup
 
 from .conftest import FakeGit
@@ -223,6 +223,25 @@ def test_what_recovery_did_is_said_beside_what_the_change_has_to_say(kit: Any, r
     warnings = kit.project.adopt().warnings
     assert any("took back" in words for words in warnings)
     assert any("created_by" in words for words in warnings)
+
+
+@pytest.mark.parametrize("name", ["actor", "key"])
+def test_what_names_a_request_is_one_line_of_a_length_that_a_log_can_bear(kit: Any, name: str) -> None:
+    assert kit.project.add("third", **{name: "x" * 200}).changed
+    for wrong in ("", "  ", "a\nb", "x" * 201, "\x1b"):
+        with pytest.raises(taskkeep.TaskkeepError, match=name):
+            kit.project.add("fourth", **{name: wrong})
+    assert kit.titles() == {"first", "second", "third"}
+
+
+def test_the_hook_is_named_as_it_lies_below_the_backlog(
+    kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever one stands; one that lies elsewhere is named whole."""
+    monkeypatch.chdir(scratch)
+    assert git_hook.planned(kit.project.root).name == ".git/hooks/pre-commit"
+    kit.git("config", "core.hooksPath", str(scratch / "hooks"))
+    assert git_hook.planned(kit.project.root).name == str(scratch / "hooks" / "pre-commit")
 
 
 def test_ids_in_sequence_go_on_within_one_request(bare_kit: Any) -> None:
