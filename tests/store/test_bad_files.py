@@ -6,7 +6,7 @@ import json
 import os
 import time
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ import pytest
 import taskkeep
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
+
+from .told import assert_told, rows_of_refusals
 
 TASK = {
     "id": "T0001", "uid": "0" * 32, "title": "a", "status": "todo", "priority": "medium", "type": "task",
@@ -113,7 +115,20 @@ REFUSED: dict[str, tuple[bytes, set[int]]] = {
 }
 
 
+REFUSALS: list[taskkeep.TaskkeepError] = []  # of the test that runs
+
+
+@pytest.fixture(autouse=True)
+def all_is_told(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is refused is said with its hint as the file beside the tests has it."""
+    REFUSALS.clear()
+    yield
+    if REFUSALS:
+        assert_told(request.node.name, rows_of_refusals(REFUSALS))
+
+
 def assert_one_line(error: taskkeep.TaskkeepError) -> None:
+    REFUSALS.append(error)
     assert error.message
     assert "\n" not in error.message
     assert "\n" not in error.hint

@@ -17,10 +17,19 @@ from taskkeep.store.merging.citations import citations
 from taskkeep.store.setup import merge_driver
 
 from .conftest import FakeGit
+from .told import assert_told, rows_of
+
+
+def look(kit: Any) -> list[dict[str, Any]]:
+    """What doctor finds, which is held to the very words."""
+    findings: list[dict[str, Any]] = kit.project.doctor().findings
+    if findings:
+        assert_told(os.environ["PYTEST_CURRENT_TEST"].partition("::")[2].removesuffix(" (call)"), rows_of(findings))
+    return findings
 
 
 def codes(kit: Any) -> set[str]:
-    return {finding["code"] for finding in kit.project.doctor().findings}
+    return {finding["code"] for finding in look(kit)}
 
 
 def test_a_sound_place_has_no_findings(kit: Any) -> None:
@@ -83,7 +92,7 @@ def test_the_old_files_of_the_log_become_one(kit: Any, monkeypatch: Any) -> None
 
 
 def messages(kit: Any) -> str:
-    return "\n".join(finding["message"] for finding in kit.project.doctor().findings)
+    return "\n".join(finding["message"] for finding in look(kit))
 
 
 def test_a_save_that_was_cut_short_and_a_commit_that_waits_are_named(kit: Any, run_and_die: Any) -> None:
@@ -130,7 +139,7 @@ def test_without_snapshots_none_are_told_of(bare_kit: Any) -> None:
 
 def test_a_git_that_is_too_old_is_named_with_what_is_needed(kit: Any, git_that: FakeGit) -> None:
     git_that('case "$*" in *version) echo "git version 2.20.1"; exit 0;; esac')
-    [finding] = kit.project.doctor().findings
+    [finding] = look(kit)
     assert finding["code"] == "git"
     assert "2.31" in finding["hint"]
 

@@ -15,6 +15,7 @@ from taskkeep.backlog.events import event_hash
 from taskkeep.project import verify
 
 from .seed import Case
+from .told import assert_told, rows_of
 
 Mutation = Callable[[Case], Any]
 # How the change reaches the judge: it lies here uncommitted, or a pull request has it.
@@ -491,6 +492,7 @@ def test_what_is_spoilt_here_is_found(case: Case, name: str) -> None:
 
     assert not verdict.ok
     assert_found(case, code, where, verdict.findings)
+    assert_told(f"{name}: here", rows_of(verdict.findings))
 
 
 @pytest.mark.parametrize("name", [*CASES, *BASE_ONLY])
@@ -505,6 +507,7 @@ def test_what_a_pull_request_spoils_is_found(case: Case, name: str) -> None:
 
     assert verdict.ok is (code == "config_changed" and "exception" not in name)
     assert_found(case, code, where, verdict.findings)
+    assert_told(f"{name}: in a pull request", rows_of(verdict.findings))
 
 
 OF_THE_BASE = {
@@ -526,6 +529,7 @@ def test_history_finds_what_no_single_state_shows(case: Case, name: str) -> None
     assert not verdict.ok
     assert verdict.checked["first_bad"]["commit"] == case.head()
     assert verdict.findings[0]["commit"] == case.head()
+    assert_told(f"{name}: in the history", rows_of(verdict.findings))
 
 
 def test_there_are_as_many_as_were_promised() -> None:
