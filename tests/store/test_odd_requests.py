@@ -372,9 +372,12 @@ def test_edits_of_files_are_made_or_not_at_all(kit: Any, tmp_path: Path) -> None
         edits.found("folder", str(tmp_path / "folder"))
     wanted = edits.FileEdit("folder", str(tmp_path / "folder"), None, b"text", 0o644)
     same = edits.FileEdit("same", str(tmp_path / "same"), b"x", b"x", 0o644)
-    with pytest.raises(DiskFault, match="folder cannot be written"):
+    with pytest.raises(DiskFault, match=r"folder cannot be written: .*; nothing was changed"):
         edits.carry_out([same, wanted], str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
+    first = edits.FileEdit("first", str(tmp_path / "first"), None, b"text", 0o644)
+    with pytest.raises(DiskFault, match=r"folder cannot be written: .*; done before: all, first created"):
+        edits.carry_out([first, wanted], str(tmp_path), done=["all"])
 
 
 def test_an_installation_without_its_data_files_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
