@@ -287,3 +287,11 @@ def test_an_emptied_page_changes_nothing_and_drops_what_was_kept(sandbox: Sandbo
     assert (emptied.status, emptied.error["message"]) == (4, "the page is empty; nothing was changed")
     assert sandbox("edit", sandbox.task, EDITOR="true", TASKKEEP_FORMAT="json").json["changed"] is False
     assert "no page" in sandbox("edit", sandbox.task, EDITOR="rm").err
+
+
+def test_a_current_folder_that_is_gone_is_no_traceback(sandbox: Sandbox) -> None:
+    gone = sandbox.folder / "gone"
+    gone.mkdir()
+    command = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", sys.executable, "-m", "taskkeep", "list"]
+    done = subprocess.run(command, cwd=gone, env=sandbox.env, capture_output=True, text=True, check=False)
+    assert (done.returncode, "the current folder is gone" in done.stderr) == (2, True), done.stderr
