@@ -97,6 +97,7 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
 
     Raises AlreadyInitialised, ForeignFile, Outside.
     """
+    from taskkeep.store.git.commit import refuse_obstacles
     from taskkeep.store.git.repository import repository_of, run
     from taskkeep.store.save import writing
     from taskkeep.store.setup.init import write_setup
@@ -108,7 +109,9 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
     root.refuse_detours()
     _refuse_taken(root)
     asked = _options(options)
-    if repository_of(path) is None:
+    if (repository := repository_of(path)) is not None:
+        refuse_obstacles(repository)
+    else:
         if git is None:
             raise Outside(
                 "this folder is in no git repository",
@@ -126,8 +129,6 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
         _refuse_lost(root)
         writer.fresh = not os.path.exists(root.backlog)
         if writer.repository is not None:
-            from taskkeep.store.git.commit import refuse_obstacles
-
             refuse_obstacles(writer.repository)
         try:
             committed, staged = write_setup(root, ids, writer.repository)
@@ -900,7 +901,7 @@ class Project:
 
         Raises Outside where the remote cannot be reached, and what merge() raises.
         """
-        from taskkeep.store.git.commit import read_head
+        from taskkeep.store.git.commit import read_head, refuse_obstacles
         from taskkeep.store.merging import branches
         from taskkeep.store.save import writing
 
@@ -910,6 +911,7 @@ class Project:
             repository = writer.repository
             if repository is None:
                 raise Outside("this backlog is in no git repository", hint="There is nothing to sync without one.")
+            refuse_obstacles(repository)
             before = writer.read()
             source = branches.upstream(repository, remote)
             theirs = branches.fetch(repository, source)
@@ -1130,6 +1132,7 @@ class Project:
         """Take out what was set up in git and for agents, never the backlog; returns what was taken out."""
         from taskkeep.store.git.repository import repository_of
         from taskkeep.store.setup import merge_driver
+        from taskkeep.store.setup.edits import carry_out
         from taskkeep.store.setup.init import without_attributes
 
         repository = repository_of(self.root.path)
@@ -1137,14 +1140,16 @@ class Project:
         if repository is not None:
             planned.append(self.git_hook(remove=True)[0])
         edits = [edit for edit in planned if edit.action != "unchanged"]
-        self.carry_out(edits)
-        removed = [edit.name if edit.after is None else f"the lines of taskkeep in {edit.name}" for edit in edits]
+        section = []
         try:
+            # First, since it is the likeliest to be refused.
             if repository is not None and merge_driver.take_out(self.root, repository):
-                removed.append(f"the section {merge_driver.SECTION} of git's configuration")
+                section.append(f"the section {merge_driver.SECTION} of git's configuration")
         except OSError as error:
             raise disk_fault("the set-up could not be taken out", error) from error
-        return removed
+        carry_out(edits, self.root.path, done=[f"{entry} removed" for entry in section])
+        removed = [edit.name if edit.after is None else f"the lines of taskkeep in {edit.name}" for edit in edits]
+        return removed + section
 
     # -- what others find here -----------------------------------------------------------
 

@@ -96,7 +96,9 @@ def _as_ours(error: Exception) -> TaskkeepError:
         where = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
         return DiskFault(
             f"{error.strerror or error}{where}",
-            hint="Run it again with --debug to see where.",
+            hint="Look at its permissions."
+            if where and isinstance(error, PermissionError)
+            else "Run it again with --debug to see where.",
             errno=error.errno,
         )
     if "typer" in sys.modules:

@@ -113,7 +113,7 @@ def offered(task: Mapping[str, Any], kept: str | None) -> str:
     if kept is None:
         return page_of(task)
     lines = [line for line in kept.split("\n") if not line.startswith("# now: ")]
-    remarks = ["# now: this text was refused before; saving it replaces what stands there now"]
+    remarks = ["# now: this text was refused before; saving it replaces what stands there now, emptying it drops it"]
     try:
         before, after = parse(page_of(task)), parse(kept)
         remarks += [f"# now: {name}: {_shown(before[name])}" for name in FIELDS if before.get(name) != after.get(name)]
@@ -125,16 +125,27 @@ def offered(task: Mapping[str, Any], kept: str | None) -> str:
     return "\n".join([*lines[:place], *remarks, *lines[place:]])
 
 
-def run_editor(text: str, name: str) -> str:
-    """Let the user change *text*; the process waits for the editor.
+def is_empty(text: str) -> bool:
+    """Did the user empty the page, as who thinks better of it does in git's editor?"""
+    return all(not line.strip() or line.startswith("# now: ") for line in text.split("\n"))
 
-    Raises Usage without an editor, Outside when the editor fails, InputInvalid for bytes that
-    are no UTF-8; then the file stays, and the error names it.
-    """
-    command = _editor()
+
+def set_aside(text: str, name: str) -> str:
+    """Put *text* into a file outside the backlog's folder; returns its path."""
     descriptor, path = tempfile.mkstemp(prefix=f"taskkeep-{name}-", suffix=".md")
     with open(descriptor, "w", encoding="utf-8", newline="\n") as file:
         file.write(text)
+    return path
+
+
+def run_editor(text: str, name: str) -> str:
+    """Let the user change *text*; the process waits for the editor.
+
+    Raises Usage without an editor, Outside when the editor fails or takes the page away, InputInvalid
+    for bytes that are no UTF-8; then the file stays, and the error names it.
+    """
+    command = _editor()
+    path = set_aside(text, name)
     try:
         status = subprocess.run([*command, path], check=False).returncode
     except OSError as error:
@@ -146,8 +157,11 @@ def run_editor(text: str, name: str) -> str:
             hint=f"What it left is in {path}.",
             file=path,
         )
-    with open(path, "rb") as read:
-        data = read.read()
+    try:
+        with open(path, "rb") as read:
+            data = read.read()
+    except FileNotFoundError:
+        raise Outside("the editor left no page; nothing was changed") from None
     try:
         changed = data.decode("utf-8")
     except UnicodeDecodeError:
@@ -162,7 +176,7 @@ def _editor() -> list[str]:
             try:
                 return shlex.split(text)
             except ValueError:
-                raise Usage(f"{name} is no command: {text[:60]}") from None
+                raise Usage(f"{name} is no command: {text[:60]}", hint=f"Set {name}.") from None
     if not sys.stdin.isatty():
         raise Usage("no editor is named", hint="Set EDITOR, or use 'taskkeep update'.")
     return ["vi"]

@@ -87,7 +87,7 @@ def _check(tool: Tool, args: Args) -> None:
             raise Usage(f"{tool.name} takes no {shortened(name)!r}", hint=hint)
     for name in tool.required:
         if name not in args:
-            raise Usage(f"{tool.name} needs {name}", hint=tool.properties[name].get("description", ""))
+            raise Usage(f"{tool.name} needs {name}", hint=f"It takes: {', '.join(tool.properties)}.")
     from jsonschema import Draft202012Validator
 
     given = {name: value for name, value in args.items() if value is not None}

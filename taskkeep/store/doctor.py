@@ -41,6 +41,7 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
     if fix:
         checked["fixed"] = tidy(root)
     _check_git(root, findings, checked)
+    _check_access(root, findings)
     _check_lock(root, findings)
     if os.path.exists(root.journal):
         findings.add(
@@ -125,7 +126,7 @@ def _advice(root: Root, checked: dict[str, object]) -> list[str]:
         said.append(f"the log has {files} files: 'taskkeep doctor --fix' packs the old ones into one")
     if isinstance(count := checked.get("loose_objects"), int) and count > WORTH_PACKING:
         said.append(f"git keeps {count} loose objects: 'taskkeep doctor --fix' packs them")
-    there = backups.found(root)
+    there = backups.found(root) if os.access(root.backups, os.R_OK | os.X_OK) else []
     config = _config(root)
     if there and config is not None:
         gone = retention.surplus(there, backups.Ledger(root, None).by_hand, config, now_text())
@@ -223,6 +224,23 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
         )
 
 
+def _check_access(root: Root, findings: Findings) -> None:
+    """Name what a save could not read or write, as where another user has run it once."""
+    today = os.path.join(root.audit, now_text()[:10])
+    folders = (root.path, os.path.dirname(root.local), root.audit, today, root.local, root.backups, root.cache)
+    written = dict.fromkeys(folders, os.R_OK | os.W_OK | os.X_OK)
+    written |= dict.fromkeys((root.lock, root.joined), os.R_OK | os.W_OK)
+    needed = {**written, root.backlog: os.R_OK, root.archive: os.R_OK}  # these two are replaced
+    denied = [path for path, how in needed.items() if os.path.exists(path) and not os.access(path, how)]
+    if denied:
+        findings.add(
+            "disk",
+            f"nothing can be saved here: no access to {', '.join(os.path.relpath(path, root.path) for path in denied)}",
+            file=None,
+            hint="Look at their permissions and owners.",
+        )
+
+
 def _check_lock(root: Root, findings: Findings) -> None:
     if not os.path.isdir(root.local) or not os.access(root.local, os.W_OK):
         return
@@ -244,10 +262,10 @@ def _check_lock(root: Root, findings: Findings) -> None:
 
 
 def _size(path: str) -> int:
-    """Bytes of a file, or of all files below a folder; 0 where there is none."""
-    if os.path.isdir(path):
-        return sum(_size(os.path.join(path, name)) for name in os.listdir(path))
+    """Bytes of a file, or of all files below a folder; 0 where there is none, or none that we may see."""
     try:
+        if os.path.isdir(path):
+            return sum(_size(os.path.join(path, name)) for name in os.listdir(path))
         return os.stat(path).st_size
     except OSError:
         return 0

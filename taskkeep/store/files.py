@@ -169,8 +169,8 @@ def make_folder(path: str, mode: int = 0o777) -> bool:
     return True
 
 
-def disk_fault(what: str, error: OSError, *, uncertain: bool = False) -> DiskFault:
-    """Return the error for a step that the disk or its permissions refused."""
+def disk_fault(what: str, error: OSError, *, uncertain: bool = False, left: str = "nothing was changed") -> DiskFault:
+    """Return the error for a step that the disk or its permissions refused; *left*: what stands now."""
     reason = error.strerror or str(error)
     hints = {
         errno.ENOSPC: "Free some space and run the command again.",
@@ -184,5 +184,5 @@ def disk_fault(what: str, error: OSError, *, uncertain: bool = False) -> DiskFau
     if uncertain:
         message = f"{what}: {reason}; the outcome is uncertain, the next command that writes settles it"
     else:
-        message = f"{what}: {reason}; nothing was changed"
+        message = f"{what}: {reason}; {left}"
     return DiskFault(message, hint=hint, errno=error.errno, uncertain=uncertain)

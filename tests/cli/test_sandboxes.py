@@ -238,3 +238,60 @@ def test_text_arrives_as_it_was_sent_by_every_way_in(sandbox: Sandbox) -> None:
     assert sandbox("batch", "-", "--json", stdin=batch).json["tasks"][0]["notes"][1]["text"] == TEXT
     assert sandbox("log", "--limit", "1", "--json").json["events"][0]["why"] == TEXT
     assert sandbox("verify", "--json").json["findings"] == []
+
+
+def test_what_another_user_left_here_is_named(sandbox: Sandbox) -> None:
+    """As after one `sudo taskkeep add`: verify does without the snapshots of others, doctor names what bars writers."""
+    local = sandbox.folder / ".taskkeep" / "local"
+    (local / "backups").chmod(0)
+    (local / "lock").chmod(0o400)
+    judged = sandbox("verify", "--json")
+    assert (judged.status, [one["code"] for one in judged.json["findings"]]) == (0, ["unreadable"])
+    named = sandbox("doctor", "--json")
+    assert (named.status, named.json["findings"][0]["code"]) == (1, "disk")
+    assert ".taskkeep/local/backups, .taskkeep/local/lock" in named.json["findings"][0]["message"]
+    assert sandbox("show", sandbox.task, "--at", "nothing", "--json").error["exit"] == 3
+    assert "permissions" in sandbox("backups", "list", "--json").error["hint"]
+
+
+def test_what_cannot_be_taken_out_of_git_stays_whole(sandbox: Sandbox) -> None:
+    sandbox.forbid(sandbox.folder / ".git")
+    answer = sandbox("uninstall", "--json")
+    assert (answer.status, "nothing was changed" in answer.error["message"]) == (7, True)
+    assert (sandbox.folder / ".gitattributes").exists()
+    sandbox.allow()
+    assert len(sandbox("uninstall", "--json").json["removed"]) == 2
+
+
+def editor(sandbox: Sandbox, old: str, new: str) -> str:
+    """The command of an editor that replaces *old* by *new*."""
+    script = sandbox.home / "editor.py"
+    script.write_text(
+        f"import pathlib, sys\np = pathlib.Path(sys.argv[1])\np.write_text(p.read_text().replace({old!r}, {new!r}))\n"
+    )
+    return f"{sys.executable} {script}"
+
+
+def test_a_page_that_was_written_is_not_lost_where_it_cannot_be_saved(sandbox: Sandbox) -> None:
+    sandbox.forbid(sandbox.folder / ".taskkeep")
+    answer = sandbox("edit", sandbox.task, "--json", EDITOR=editor(sandbox, "title: one", "title: hours of work"))
+    assert answer.status == 7
+    assert "hours of work" in Path(answer.error["details"]["kept"]).read_text()
+    assert answer.error["details"]["kept"] in answer.error["hint"]
+    Path(answer.error["details"]["kept"]).unlink()
+
+
+def test_an_emptied_page_changes_nothing_and_drops_what_was_kept(sandbox: Sandbox) -> None:
+    assert sandbox("edit", sandbox.task, EDITOR=editor(sandbox, "status: todo", "status: none")).status == 4
+    emptied = sandbox("edit", sandbox.task, EDITOR="cp /dev/null", TASKKEEP_FORMAT="json")
+    assert (emptied.status, emptied.error["message"]) == (4, "the page is empty; nothing was changed")
+    assert sandbox("edit", sandbox.task, EDITOR="true", TASKKEEP_FORMAT="json").json["changed"] is False
+    assert "no page" in sandbox("edit", sandbox.task, EDITOR="rm").err
+
+
+def test_a_current_folder_that_is_gone_is_no_traceback(sandbox: Sandbox) -> None:
+    gone = sandbox.folder / "gone"
+    gone.mkdir()
+    command = ["sh", "-c", 'rmdir "$PWD"; exec "$@"', "sh", sys.executable, "-m", "taskkeep", "list"]
+    done = subprocess.run(command, cwd=gone, env=sandbox.env, capture_output=True, text=True, check=False)
+    assert (done.returncode, "the current folder is gone" in done.stderr) == (2, True), done.stderr

@@ -172,6 +172,7 @@ def test_the_past_is_shown_and_brought_back(agent: Agent) -> None:
         ("lst", {}, "list"),
         ("update", {"idd": "T0000", "title": "x"}, "id"),
         ("update", {"title": "x"}, "needs id"),
+        ("get", {}, "It takes: ids, at."),
         ("add", {"title": 3}, "string"),
         ("list", {"limit": 0}, "minimum"),
         ("list", {"limit": 100_000}, "maximum"),

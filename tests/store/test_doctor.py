@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from typing import Any
 
 import pytest
@@ -238,6 +239,26 @@ def test_a_configuration_that_is_held_leaves_the_driver_for_another_time(kit: An
     assert (saved.commit, saved.warnings) == (kit.head(), [])
     held.unlink()
     assert any("merge driver" in words for words in kit.project.add("fourth").warnings)
+
+
+def test_a_commit_that_cites_an_old_id_is_named_whatever_its_encoding(kit: Any) -> None:
+    """Once, by its hash and subject; a save's own commit says by its events which task it means."""
+    first, second = (dict(kit.project.show([kit.id_of(title)])[0]) for title in ("first", "second"))
+    backlog = taskkeep.Backlog({first["id"]: first, second["id"]: {**second, "aliases": [first["id"]]}})
+    who = "Ada <ada@example.invalid> 1700000000 +0000"
+    head = f"tree {kit.git('rev-parse', 'HEAD^{tree}')}parent {kit.head()}\nauthor {who}\ncommitter {who}\n\n"
+    said = f"Gr\xfc\xdfe an {first['id']}\n\n{first['id']}, again\n".encode("latin-1")
+    made = subprocess.run(
+        ["git", "hash-object", "-t", "commit", "-w", "--stdin"],
+        cwd=kit.folder, input=head.encode() + said, capture_output=True, check=True,
+    ).stdout.decode()  # fmt: skip
+    kit.git("update-ref", "HEAD", made.strip())
+    name = kit.git("rev-parse", "--short", "HEAD").strip()
+    [found] = citations(backlog, Repository(str(kit.folder)))
+    assert found == (
+        f"commit {name} (Gr\ufffd\ufffde an {first['id']}) names {first['id']}: that task, or {second['id']}, "
+        "which two branches had called so"
+    )
 
 
 def test_every_text_that_cites_an_old_id_is_named(kit: Any) -> None:

@@ -31,7 +31,20 @@ def test_a_fork_that_dies_or_cannot_be_made_is_stood_in_for(monkeypatch: pytest.
             raise MemoryError
         return numbers_of_three(start, stop)
 
-    assert forks.Forks(dies, 100).found() == numbers_of_three(0, 100)
+    ends: list[int] = []
+    real = os.waitpid
+
+    def waited(pid: int, options: int) -> tuple[int, int]:
+        ended = real(pid, options)
+        ends.append(os.waitstatus_to_exitcode(ended[1]))
+        return ended
+
+    with monkeypatch.context() as patch:
+        end = os._exit  # which a fork comes to whatever happens, and with a number
+        patch.setattr(os, "_exit", lambda status: end(status if isinstance(status, int) else 99))
+        patch.setattr(os, "waitpid", waited)
+        assert forks.Forks(dies, 100).found() == numbers_of_three(0, 100)
+    assert ends == [1, 1, 1]
 
     def refused() -> int:
         raise BlockingIOError(11, "Resource temporarily unavailable")

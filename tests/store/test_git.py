@@ -156,6 +156,15 @@ def test_a_bare_repository_keeps_no_backlog(new_repository: Callable[..., Any], 
         taskkeep.init(str(bare.folder))
 
     assert not (bare.folder / "backlog.json").exists()
+    assert not (bare.folder / ".taskkeep").exists()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no such names there")
+def test_a_path_that_gits_answers_cannot_be_read_with_is_named(
+    new_repository: Callable[..., Any], scratch: Path
+) -> None:
+    with pytest.raises(GitUnavailable, match="line break"):
+        taskkeep.init(str(new_repository(scratch / "two\nlines").folder))
 
 
 @pytest.mark.parametrize("state", ["a branch", "a branch that is packed", "no commit yet", "detached"])

@@ -17,7 +17,7 @@ import taskkeep
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
-from taskkeep.errors import SecretFound, TasksLost, Usage
+from taskkeep.errors import RepositoryBusy, SecretFound, TasksLost, Usage
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.merging.citations import citations
 from taskkeep.store.placement import Placement
@@ -582,6 +582,13 @@ def test_two_clones_sync_through_a_third(kit: Any, scratch: Path, rebase: str) -
         assert (task["priority"], task["assignee"]) == ("high", "ada")
     assert one.head() == two.head()
     joined(one)
+
+
+def test_a_rebase_under_way_is_named_to_sync(kit: Any) -> None:
+    (kit.folder / ".git" / "rebase-merge").mkdir()
+
+    with pytest.raises(RepositoryBusy, match="a rebase is in progress"):
+        kit.project.sync()
 
 
 # -- the driver ------------------------------------------------------------------------------------------

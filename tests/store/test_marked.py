@@ -127,8 +127,9 @@ def test_an_older_hook_of_ours_is_replaced() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}', '{"hooks": {"Stop": [1]}}'])
 def test_settings_of_another_shape_are_left_alone(text: str) -> None:
-    with pytest.raises(ForeignFile):
+    with pytest.raises(ForeignFile, match=r"^f") as refused:
         _refuse_other_shapes(text, "f")
+    assert refused.value.hint
 
 
 def test_of_a_key_given_twice_the_last_counts() -> None:

@@ -64,6 +64,10 @@ def test_what_was_so_before_is_a_warning_and_a_finding(strict: Any) -> None:
     findings = strict.project.verify().findings
     assert {finding["code"] for finding in findings} == {"schema"}
     assert task_id in {finding["task_id"] for finding in findings}
+    strict.project.update([task_id], Edit(set=GOOD))
+    with pytest.raises(taskkeep.Invalid) as refused:
+        strict.project.update([task_id], Edit(set={"priority": "medium"}))
+    assert refused.value.details == {"field": "priority", "task_id": task_id}
 
 
 @pytest.mark.parametrize(
@@ -79,4 +83,6 @@ def test_rules_that_are_none_are_an_error_of_the_configuration(kit: Any, rules: 
         kit.project.add("new")
 
     assert refused.value.code == "config"
+    if "wrong" in rules:
+        assert ".taskkeep/config.toml: properties.priority.type: " in refused.value.message
     assert "config" in {finding["code"] for finding in kit.project.verify().findings}

@@ -26,7 +26,7 @@ from taskkeep.errors import (
 )
 from taskkeep.store import schemas
 from taskkeep.store.layout import Root
-from taskkeep.store.setup import edits
+from taskkeep.store.setup import edits, git_hook
 from taskkeep.store.setup import init as setup
 
 from .conftest import FakeGit
@@ -225,6 +225,25 @@ def test_what_recovery_did_is_said_beside_what_the_change_has_to_say(kit: Any, r
     assert any("created_by" in words for words in warnings)
 
 
+@pytest.mark.parametrize("name", ["actor", "key"])
+def test_what_names_a_request_is_one_line_of_a_length_that_a_log_can_bear(kit: Any, name: str) -> None:
+    assert kit.project.add("third", **{name: "x" * 200}).changed
+    for wrong in ("", "  ", "a\nb", "x" * 201, "\x1b"):
+        with pytest.raises(taskkeep.TaskkeepError, match=name):
+            kit.project.add("fourth", **{name: wrong})
+    assert kit.titles() == {"first", "second", "third"}
+
+
+def test_the_hook_is_named_as_it_lies_below_the_backlog(
+    kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Wherever one stands; one that lies elsewhere is named whole."""
+    monkeypatch.chdir(scratch)
+    assert git_hook.planned(kit.project.root).name == ".git/hooks/pre-commit"
+    kit.git("config", "core.hooksPath", str(scratch / "hooks"))
+    assert git_hook.planned(kit.project.root).name == str(scratch / "hooks" / "pre-commit")
+
+
 def test_ids_in_sequence_go_on_within_one_request(bare_kit: Any) -> None:
     taskkeep.init(str(bare_kit.folder), ids="sequential")
     for number in range(3):
@@ -247,7 +266,9 @@ def test_status_tells_a_hand_edit_where_branches_have_just_met(kit: Any, way: st
         edited(kit, lambda tasks: named(tasks, "ours").update(title="by hand"))
     if way == "in another form":
         edited(kit, lambda tasks: None)
-    assert kit.project.status()["hand_edit"] is (way != "as merged")
+    for _ in range(2):
+        assert kit.project.status()["hand_edit"] is (way != "as merged")
+        kit.project.recover()
 
 
 # -- secrets that were let pass ----------------------------------------------------------------------
@@ -351,9 +372,12 @@ def test_edits_of_files_are_made_or_not_at_all(kit: Any, tmp_path: Path) -> None
         edits.found("folder", str(tmp_path / "folder"))
     wanted = edits.FileEdit("folder", str(tmp_path / "folder"), None, b"text", 0o644)
     same = edits.FileEdit("same", str(tmp_path / "same"), b"x", b"x", 0o644)
-    with pytest.raises(DiskFault, match="folder cannot be written"):
+    with pytest.raises(DiskFault, match=r"folder cannot be written: .*; nothing was changed"):
         edits.carry_out([same, wanted], str(tmp_path))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["folder"]
+    first = edits.FileEdit("first", str(tmp_path / "first"), None, b"text", 0o644)
+    with pytest.raises(DiskFault, match=r"folder cannot be written: .*; done before: all, first created"):
+        edits.carry_out([first, wanted], str(tmp_path), done=["all"])
 
 
 def test_an_installation_without_its_data_files_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -6,6 +6,9 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
+from taskkeep.store import pack
 from taskkeep.store.layout import Root
 from taskkeep.store.pack import pack_old
 from taskkeep.store.save import Options, writing
@@ -38,6 +41,27 @@ def test_old_files_of_the_log_become_one(kit: Any) -> None:
     assert (events(kit), kit.commits()) == (before, commits + 1)
     kit.assert_sound()
     kit.project.add("after")
+    kit.assert_sound()
+
+
+def test_a_packing_that_was_cut_short_after_its_commit_is_finished_by_the_next_save(
+    kit: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The old files go, and nothing is left that names them."""
+    for number in range(5):
+        kit.project.add(f"task {number}")
+    before, commits = events(kit), kit.commits()
+    with monkeypatch.context() as patch:
+        patch.setattr(pack, "_finish", lambda root, old: None)
+        with writing(Root(str(kit.root)), Options()) as writer:
+            pack_old(writer, limit=4, kept=2)
+    assert (len(kit.log_files()), kit.commits()) == (9, commits + 1)
+
+    assert kit.project.add("after").changed
+
+    assert len(kit.log_files()) == 4
+    assert not (kit.local / "packing").exists()
+    assert events(kit).keys() > before.keys()
     kit.assert_sound()
 
 

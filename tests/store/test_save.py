@@ -652,6 +652,15 @@ def test_an_etag_goes_with_one_task(kit: Any) -> None:
         kit.project.start(list(kit.project.backlog().tasks), if_match="x")
 
 
+def test_an_etag_is_that_of_the_task_named_not_of_those_that_change_with_it(kit: Any) -> None:
+    """As the one whose link to a deleted task is taken out."""
+    first, second = kit.id_of("first"), kit.id_of("second")
+    kit.project.update([first], Edit(add={"depends_on": [second]}))
+    seen = etag(kit.project.show([second])[0])
+    kit.project.delete([second], why="not needed", unlink=True, if_match=seen)
+    assert "depends_on" not in kit.project.show([first])[0]
+
+
 # -- ids -------------------------------------------------------------------------------------
 
 

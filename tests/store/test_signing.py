@@ -66,3 +66,21 @@ def test_a_key_that_is_gone_takes_the_change_back(kit: Any, key: Path) -> None:
     assert failed.value.code == "commit_failed"
     assert (kit.files(), kit.head()) == (before, head)
     kit.assert_sound()
+
+
+@pytest.mark.usefixtures("key")
+def test_a_permission_that_signing_lacks_makes_no_commit_wait(
+    kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signer = tmp_path / "signer"
+    signer.write_text("#!/bin/sh\necho 'agent: Permission denied' >&2\nexit 1\n")
+    signer.chmod(0o755)
+    (tmp_path / "config").write_text(f'[gpg "ssh"]\n\tprogram = {signer}\n')
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    before = kit.files()
+
+    with pytest.raises(taskkeep.Outside) as failed:
+        kit.project.add("unsigned")
+
+    assert (failed.value.code, "user.signingKey" in failed.value.hint) == ("commit_failed", True)
+    assert kit.files() == before

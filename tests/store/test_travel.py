@@ -53,7 +53,8 @@ def test_one_state_has_many_names(kit: Any) -> None:
     kit.git("branch", "side")
     head = kit.head()
     kit.project.add("third")
-    snapshot = kit.project.backups()[0]["name"]
+    newest = kit.project.backups()[0]
+    snapshot = newest["name"]
 
     for when in (
         event["timestamp"], event["event_id"], event["event_id"][:8].upper(), head, head[:10], head.upper(), "one",
@@ -61,6 +62,8 @@ def test_one_state_has_many_names(kit: Any) -> None:
     ):  # fmt: skip
         assert titles_at(kit, when) == {"first", "second"}, when
     assert titles_at(kit, "now") == {"first", "second", "third"}
+    point = kit.project.at(snapshot).point
+    assert point == ("backup", snapshot, newest["time"], event["event_id"], None)
 
 
 @pytest.mark.parametrize(

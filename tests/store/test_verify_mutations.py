@@ -401,6 +401,12 @@ def the_configuration_is_no_toml(case: Case) -> Any:
     return ".taskkeep/config.toml", 1
 
 
+@planted("config")
+def the_configuration_has_a_key_that_is_none(case: Case) -> Any:
+    (case.root / ".taskkeep" / "config.toml").write_text("id = 1\n")
+    return ".taskkeep/config.toml", 1
+
+
 # -- what only a base shows ----------------------------------------------------------------------------
 
 

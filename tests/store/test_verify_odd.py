@@ -189,6 +189,16 @@ def test_another_backlog_elsewhere_in_the_base_is_not_the_one_that_moved(case: C
     assert "notes" not in verdict.checked or not any("moved" in note for note in verdict.checked["notes"])
 
 
+def test_all_backlogs_of_a_folder_are_looked_at_tracked_or_new(case: Case) -> None:
+    """But not one that git ignores."""
+    for name in ("new", "ignored"):
+        taskkeep.init(str(make(case.folder / name)), git=None, commit=False)
+        (case.folder / name / ".taskkeep" / "audit" / "README").write_text("no event")
+    (case.folder / ".gitignore").write_text("ignored/\n")
+    verdict = verify(str(case.folder), every=True)
+    assert {one["file"].partition("/")[0] for one in verdict.findings} == {"new"}
+
+
 def make(folder: Path) -> Path:
     folder.mkdir()
     return folder

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import taskkeep
+from taskkeep import importers
 from taskkeep.backlog.changes import Edit
 from taskkeep.backlog.events import event_hash, line
 from taskkeep.backlog.task import etag
@@ -122,6 +123,33 @@ def test_where_nobody_is_left_that_is_said(kit: Any) -> None:
     shutil.rmtree(kit.local)
     broken_git(kit)
     assert hint_of(kit).startswith("Neither log, commit nor backup can be read")
+
+
+def test_a_witness_that_fails_is_told_in_the_form_of_one_that_does_not(kit: Any) -> None:
+    """For programs: each says all, and why it cannot be read."""
+
+    def told() -> dict[str, Any]:
+        kit.file.write_text("rubbish")
+        with pytest.raises(BacklogUnreadable) as refused:
+            kit.project.backlog()
+        return {one["kind"]: one for one in refused.value.details["witnesses"]}
+
+    kit.project.make_backup()
+    head, events = kit.head(), kit.project.log().events
+    whole = told()
+    state = {"sha256": whole["log"]["sha256"], "tasks": 2, "whole": True, "agrees": True}
+    assert whole["log"] == {"kind": "log", "name": events[0]["event_id"], **state}
+    assert whole["commit"] == {"kind": "commit", "name": head, **state}
+    assert whole["backup"] == {"kind": "backup", "name": whole["backup"]["name"], **state}
+    no_log(kit)
+    shutil.rmtree(kit.local)
+    broken_git(kit)
+    gone = {"name": None, "sha256": None, "tasks": None, "whole": False, "agrees": False}
+    found = told()
+    assert {kind: {**one, "problem": ""} for kind, one in found.items()} == {
+        kind: {"kind": kind, "problem": "", **gone} for kind in ("log", "commit")
+    }
+    assert all(one["problem"] for one in found.values())
 
 
 def test_before_the_first_commit_no_commit_is_a_witness(bare_kit: Any) -> None:
@@ -645,6 +673,30 @@ def test_the_log_of_a_task_is_told_beside_a_backlog_that_cannot_be_read(kit: Any
     assert {event["task_id"] for event in kit.project.log([task_id]).events} == {task_id}
     with pytest.raises(TaskNotFound):
         kit.project.log(["TNOBODY"])
+
+
+def test_each_alias_in_a_question_to_the_log_is_told(kit: Any) -> None:
+    theirs = [{"title": "one", "aliases": ["A-1"]}, {"title": "two", "aliases": ["A-2"]}]
+    kit.project.import_tasks(importers.read("json", json.dumps(theirs).encode()))
+    ids = [kit.id_of(title) for title in ("one", "two")]
+    page = kit.project.log(["a-1", "a-2"])
+    assert {event["task_id"] for event in page.events} == set(ids)
+    assert list(page.notes) == [f"A-{number} is an alias of {task_id}" for number, task_id in enumerate(ids, 1)]
+
+
+def test_a_comparison_with_branches_that_have_just_met_tells_where_the_log_was_read(kit: Any) -> None:
+    """backlog.json cannot be read, and a file of the log is damaged besides."""
+    kit.git("checkout", "-q", "-b", "side")
+    kit.project.add("theirs")
+    kit.git("checkout", "-q", "main")
+    kit.project.add("ours")
+    kit.git("merge", "-q", "side")
+    flip(log_file(kit, 1))
+    forget(kit)
+    kit.file.write_text("rubbish")
+    found = kit.project.diff("HEAD")
+    assert any("read from commit" in note for note in found.notes)
+    assert not any(found.difference)
 
 
 def test_the_log_of_an_id_that_two_tasks_had_is_that_of_both_once_neither_has_it(

@@ -7,7 +7,7 @@ import typer
 from taskkeep.cli.app import Writer, new_app
 from taskkeep.cli.call import call_of
 from taskkeep.cli.ids import IdOption, OneId, one_id
-from taskkeep.errors import TaskkeepError
+from taskkeep.errors import InputInvalid, Interrupted, TaskkeepError
 
 app = new_app()
 
@@ -31,13 +31,25 @@ def edit(
     [task] = call.project.show([one_id([task_id] if task_id else None, id_)])
     kept = call.project.kept_edit(task["id"])
     text = page.run_editor(page.offered(task, kept), task["id"])
+    if page.is_empty(text):
+        call.project.keep_edit(task["id"], None)
+        raise InputInvalid(
+            "the page is empty; nothing was changed",
+            hint=f"'taskkeep edit {task['id']}' begins with the task as it is.",
+        )
     try:
         saving = {**call.saving, "if_match": call.saving["if_match"] or etag(task)}
         saved = call.project.update([task["id"]], page.edit_of(task, text), force=force, **saving)
-    except TaskkeepError as error:
-        error.details["kept"] = call.project.keep_edit(task["id"], text)
-        error.hint = f"{error.hint} Your text is kept; 'taskkeep edit {task['id']}' offers it again.".strip()
-        raise
+    except (TaskkeepError, KeyboardInterrupt) as stopped:
+        error = stopped if isinstance(stopped, TaskkeepError) else Interrupted()
+        try:
+            error.details["kept"] = call.project.keep_edit(task["id"], text)
+            where = f"; 'taskkeep edit {task['id']}' offers it again"
+        except OSError:  # as in a checkout that may only be read
+            error.details["kept"] = page.set_aside(text, task["id"])
+            where = f" in {error.details['kept']}"
+        error.hint = f"{error.hint} Your text is kept{where}.".strip()
+        raise error from None
     if not saved.dry_run:
         call.project.keep_edit(task["id"], None)
     call.output.saved(saved)

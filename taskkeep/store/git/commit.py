@@ -288,6 +288,12 @@ class Commit:
             args += ["-p", parent]
         self._store.sync()
         answer = self.repository.run(*args, "-F", "-", given=self.message.encode(), config=config)
+        if answer.status and "-S" in args and os.access(self._store.folder, os.W_OK):
+            # A permission that signing lacks is not one of .git's: nothing waits for it.
+            raise CommitFailed(
+                f"git would not make the commit: {answer.trouble}; nothing was changed",
+                hint="Look at git's settings for signing, like user.signingKey; --no-commit saves without a commit.",
+            )
         if answer.status:
             raise failure(answer, "git would not make the commit")
         name = answer.text

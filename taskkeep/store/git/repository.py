@@ -223,6 +223,11 @@ class Repository:
             if one.status:
                 raise self._refusal(folder, one)
         lines = answer.text.split("\n")
+        if answer.out.count(b"\n") > 7:
+            raise GitUnavailable(
+                "the path of this repository holds a line break, which git's answers cannot be read with",
+                hint="Give the folder another name.",
+            )
         lines += [""] * (7 - len(lines))
         self.folder = folder
         self.bare = lines[0] == "true" or lines[4] != "true"

@@ -19,6 +19,7 @@ from taskkeep.errors import (
     BackupDamaged,
     BadPoint,
     BeforeFirst,
+    DiskFault,
     GitUnavailable,
     InvalidField,
     TaskkeepError,
@@ -200,7 +201,10 @@ class _Asked:
     def _nearest(self) -> list[str]:
         from difflib import get_close_matches
 
-        names = [name.partition(".")[0] for name in backups.names(self.root)]
+        try:
+            names = [name.partition(".")[0] for name in backups.names(self.root)]
+        except DiskFault:
+            names = []  # another user's: they are not what was meant
         repository = self._repository()
         if repository is not None:
             answer = repository.run("for-each-ref", "--format=%(refname:short)", "--count=2000")

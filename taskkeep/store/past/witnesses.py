@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog import text
-from taskkeep.errors import BacklogUnreadable, TaskkeepError
+from taskkeep.errors import BacklogUnreadable, DiskFault, TaskkeepError
 from taskkeep.store import backups
 from taskkeep.store.git.commit import unmerged
 from taskkeep.store.git.repository import repository_of
@@ -56,7 +56,11 @@ def _commit(root: Root) -> dict[str, Any] | None:
 
 def _backup(root: Root) -> dict[str, Any] | None:
     """The newest snapshot that no one says is damaged."""
-    for name in reversed(backups.names(root)):
+    try:
+        names = backups.names(root)
+    except DiskFault:
+        return None  # another user's: they cannot answer
+    for name in reversed(names):
         try:
             data = backups.content(root, name)
         except (OSError, TaskkeepError):

@@ -72,18 +72,21 @@ def _difference(edit: FileEdit) -> Iterator[str]:
     yield from unified_diff(before, after, old, new, lineterm="")
 
 
-def carry_out(edits: Sequence[FileEdit], top: str) -> None:
+def carry_out(edits: Sequence[FileEdit], top: str, *, done: Sequence[str] = ()) -> None:
     """Write what the edits say, each file by a rename; folders below *top* that are empty then go too.
 
-    Raises DiskFault; the edits before the one that failed then stand.
+    Raises DiskFault; the edits before the one that failed then stand, and it names them after what was *done* before.
     """
+    stand = [*done]
     for edit in edits:
         if edit.before == edit.after:
             continue
         try:
             _carry_out(edit, os.path.realpath(top))
         except OSError as error:
-            raise disk_fault(f"{edit.name} cannot be written", error) from error
+            left = f"done before: {', '.join(stand)}" if stand else "nothing was changed"
+            raise disk_fault(f"{edit.name} cannot be written", error, left=left) from error
+        stand.append(f"{edit.name} {edit.action}")
 
 
 def _carry_out(edit: FileEdit, top: str) -> None:

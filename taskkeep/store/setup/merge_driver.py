@@ -7,7 +7,7 @@ import shlex
 import sys
 from typing import TYPE_CHECKING
 
-from taskkeep.errors import BacklogUnreadable
+from taskkeep.errors import BacklogUnreadable, GitUnavailable
 from taskkeep.store.files import read, remove, write_new
 from taskkeep.store.git.configuration import configure
 from taskkeep.store.git.repository import Repository
@@ -60,16 +60,22 @@ def set_up(root: Root, repository: Repository) -> bool:
 
 
 def take_out(root: Root, repository: Repository) -> bool:
-    """Take the section out again, and remember in this checkout not to write it anew.
+    """Take the section out again, and remember in this checkout not to write it anew; False where there is none.
 
-    Raises OSError, BacklogLocked.
+    Raises OSError, BacklogLocked, GitUnavailable.
     """
     os.makedirs(root.local, exist_ok=True)
     note = os.path.join(root.local, UNINSTALLED)
-    if not os.path.lexists(note):
-        write_new(note, [])
     with writer_lock(root.lock, wait=10):
-        return configure(root, repository, ["--remove-section", SECTION])
+        there = repository.run("config", "--local", "--get-regexp", rf"^{SECTION}\.").status == 0
+        if there and not configure(root, repository, ["--remove-section", SECTION]):
+            raise GitUnavailable(
+                f"the section {SECTION} of git's configuration could not be taken out; nothing was changed",
+                hint="Look at the permissions of .git, and whether another git holds config.lock.",
+            )
+        if not os.path.lexists(note):
+            write_new(note, [])
+    return there
 
 
 def welcome(root: Root, repository: Repository) -> str | None:

@@ -31,6 +31,15 @@ def check_backups(root: Root, events: Iterable[Event], findings: Findings) -> in
         names = sorted(name for name in os.listdir(root.backups) if name.startswith("backlog_"))
     except FileNotFoundError:
         return 0
+    except PermissionError as error:
+        findings.add(
+            "unreadable",
+            f"the snapshots cannot be read: {error.strerror}",
+            severity="warning",
+            file=None,
+            hint="They are their owner's: whoever made them can check them.",
+        )
+        return 0
     promised: dict[str, set[str | None]] = {}
     states: set[str | None] = set()
     for event in events if names else ():
