@@ -127,7 +127,7 @@ def test_an_older_hook_of_ours_is_replaced() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"hooks": []}', '{"hooks": {"Stop": {}}}', '{"hooks": {"Stop": [1]}}'])
 def test_settings_of_another_shape_are_left_alone(text: str) -> None:
-    with pytest.raises(ForeignFile, match=r"^f") as refused:
+    with pytest.raises(ForeignFile, match=r"^f\b") as refused:
         _refuse_other_shapes(text, "f")
     assert refused.value.hint
 
