@@ -281,6 +281,11 @@ def test_a_page_that_was_written_is_not_lost_where_it_cannot_be_saved(sandbox: S
     Path(answer.error["details"]["kept"]).unlink()
 
 
+def test_an_editor_may_put_a_byte_order_mark_before_the_page(sandbox: Sandbox) -> None:
+    answer = sandbox("edit", sandbox.task, "--json", EDITOR=editor(sandbox, "---\n# T", "\ufeff---\n# T"))
+    assert (answer.status, answer.json["changed"]) == (0, False)
+
+
 def test_an_emptied_page_changes_nothing_and_drops_what_was_kept(sandbox: Sandbox) -> None:
     assert sandbox("edit", sandbox.task, EDITOR=editor(sandbox, "status: todo", "status: none")).status == 4
     emptied = sandbox("edit", sandbox.task, EDITOR="cp /dev/null", TASKKEEP_FORMAT="json")
