@@ -246,7 +246,7 @@ def test_what_another_user_left_here_is_named(sandbox: Sandbox) -> None:
     (local / "backups").chmod(0)
     (local / "lock").chmod(0o400)
     judged = sandbox("verify", "--json")
-    assert (judged.status, [one["code"] for one in judged.json["findings"]]) == (0, ["unreadable"])
+    assert (judged.status, [one["code"] for one in judged.json["findings"]]) == (0, ["damaged_backup"])
     named = sandbox("doctor", "--json")
     assert (named.status, named.json["findings"][0]["code"]) == (1, "disk")
     assert ".taskkeep/local/backups, .taskkeep/local/lock" in named.json["findings"][0]["message"]
