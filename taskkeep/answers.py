@@ -53,11 +53,13 @@ def picked(tasks: Sequence[Task], fields: Sequence[str]) -> Sequence[Mapping[str
     return [{field: task[field] for field in fields if field in task} for task in wide]
 
 
-def past(moment: Moment | None) -> dict[str, Any]:
-    """What the JSON answer says of the point in time that it is about."""
-    if moment is None:
-        return {}
-    answer: dict[str, Any] = {"at": moment.point.as_json()}
-    if moment.notes:
-        answer["warnings"] = list(moment.notes)
+def beside(moment: Moment | None, warnings: Sequence[str] = ()) -> dict[str, Any]:
+    """What the JSON answer of a reader holds beside what was asked for: the point in time that it is about, and
+    what is to be said of it, where there is any."""
+    answer: dict[str, Any] = {}
+    if moment is not None:
+        answer["at"] = moment.point.as_json()
+        warnings = [*moment.notes, *warnings]
+    if warnings:
+        answer["warnings"] = list(warnings)
     return answer

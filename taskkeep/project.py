@@ -165,12 +165,10 @@ def _refuse_lost(root: Root) -> None:
     from taskkeep.store.log import list_files
     from taskkeep.store.save import missing_backlog
 
-    if os.path.lexists(root.backlog):
-        return
     if not os.path.lexists(root.journal) and list_files(root):
-        from taskkeep.store.past.witnesses import with_witnesses
+        from taskkeep.store.past.witnesses import refuse_gone
 
-        raise with_witnesses(root, missing_backlog())
+        refuse_gone(root)
     repository = repository_of(root.path)
     if repository is not None and repository.reads([f"HEAD:{repository.prefix}{BACKLOG}"])[0] is not None:
         raise missing_backlog(
@@ -395,6 +393,7 @@ class Project:
 
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""
+        from taskkeep.store import pending
         from taskkeep.store.git.repository import repository_of
         from taskkeep.store.standing import is_hand_edited
 
@@ -410,7 +409,7 @@ class Project:
             "archived": len(backlog.archived),
             "git": repository is not None,
             "branch": branch,
-            "pending": os.path.exists(self.root.pending),
+            "pending": pending.is_waiting(self.root, repository),
             "interrupted": os.path.exists(self.root.journal),
             "hand_edit": is_hand_edited(self.root, backlog),
             "conflicts": len(self.conflicts()),
@@ -531,7 +530,9 @@ class Project:
         """Carry out one request, from its beginning where another program came between, TRIES times at most."""
         from taskkeep.store.save import writing
 
-        for last in [*[False] * (TRIES - 1), True]:
+        tries = 0
+        while True:
+            tries += 1
             asked = _options(options)
             asked.request = [what, arguments]
             try:
@@ -541,7 +542,7 @@ class Project:
                         mend(outcome)
                 break
             except ChangedMeanwhile:
-                if last:
+                if tries == TRIES:
                     raise
                 time.sleep(PAUSE)
         self._alive = outcome.backlog
@@ -554,14 +555,16 @@ class Project:
         change: Callable[[Backlog, str, Context], Backlog],
         options: Mapping[str, Any],
         arguments: Any = None,
+        *,
+        order: Callable[[Backlog, Sequence[str]], Sequence[str]] = lambda _, ids: ids,
     ) -> Saved:
-        """Apply *change* to each of the tasks named, as one request."""
+        """Apply *change* to each of the tasks named, in their *order*, as one request."""
         named: list[str] = []
 
         def all_of_them(backlog: Backlog, context: Context) -> Backlog:
             named[:] = list(dict.fromkeys(context.resolve(backlog, task_id) for task_id in ids))
             context.expect(backlog, named)
-            for task_id in named:
+            for task_id in order(backlog, named):
                 backlog = change(backlog, task_id, context)
             return backlog
 
@@ -680,8 +683,9 @@ class Project:
         return self._set_status("start", ids, "in_progress", force, options)
 
     def finish(self, ids: Sequence[str], *, force: bool = False, **options: Any) -> Saved:
-        """Set tasks to done. Raises TaskBlocked while a dependency is open, but with *force*."""
-        from taskkeep.backlog.changes import finish_task
+        """Set tasks to done, in an order in which they can be. Raises TaskBlocked while a dependency is open, but
+        with *force*."""
+        from taskkeep.backlog.changes import blockers_first, finish_task
 
         return self._change_each(
             "done",
@@ -689,6 +693,7 @@ class Project:
             lambda b, i, c: finish_task(b, i, now=c.now, actor=c.actor, force=force),
             options,
             force,
+            order=blockers_first,
         )
 
     def cancel(self, ids: Sequence[str], *, force: bool = False, **options: Any) -> Saved:
@@ -907,8 +912,8 @@ class Project:
             if repository is None:
                 raise Outside("this backlog is in no git repository", hint="There is nothing to sync without one.")
             refuse_obstacles(repository)
-            source = branches.upstream(repository, remote)
             before = writer.read()
+            source = branches.upstream(repository, remote)
             theirs = branches.fetch(repository, source)
             head = read_head(repository).commit
             met = branches.Met(head, head, [])
@@ -930,9 +935,13 @@ class Project:
         """Return the open conflicts of a merge, from git's index, with who made both sides."""
         from taskkeep.store.git.repository import repository_of
         from taskkeep.store.merging.open_merge import open_conflicts
+        from taskkeep.store.past.witnesses import refuse_gone
 
         repository = repository_of(self.root.path)
-        return open_conflicts(self.root, repository) if repository is not None else []
+        found = open_conflicts(self.root, repository) if repository is not None else []
+        if not found:
+            refuse_gone(self.root)
+        return found
 
     def resolve(
         self,
@@ -1089,14 +1098,11 @@ class Project:
         Takes ``why actor wait dry_run``. Raises BacklogUnreadable, BacklogLocked, DiskFault.
         """
         from taskkeep.store import backups
-        from taskkeep.store.save import missing_backlog, writing
+        from taskkeep.store.save import writing
 
         asked = _options(options)
         with writing(self.root, asked) as writer:
-            try:
-                data = read(self.root.backlog, limit=text.MAX_BYTES)[0]
-            except FileNotFoundError:
-                raise missing_backlog() from None
+            data = self._reading().data
             if asked.dry_run:
                 text.parse(data)
                 return "", True

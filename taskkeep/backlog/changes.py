@@ -364,6 +364,22 @@ def finish_task(backlog: Backlog, task_id: str, *, now: str, actor: str, force: 
     return set_status(backlog, task["id"], "done", now=now, actor=actor, force=force)
 
 
+def blockers_first(backlog: Backlog, ids: Sequence[str]) -> list[str]:
+    """*ids* in an order in which each comes after those of them that it depends on; else as they are."""
+    left, ordered = dict.fromkeys(ids), list[str]()
+    while left:
+        free = [task_id for task_id in left if left.keys().isdisjoint(_depends_on(backlog, task_id))]
+        for task_id in free or list(left):  # a file of long ago may hold a cycle
+            ordered.append(task_id)
+            del left[task_id]
+    return ordered
+
+
+def _depends_on(backlog: Backlog, task_id: str) -> Sequence[str]:
+    task = backlog.get(task_id)
+    return task.get("depends_on", ()) if task is not None else ()
+
+
 def put_status(draft: Task, status: str, now: str) -> None:
     draft["status"] = status
     if status == "in_progress":

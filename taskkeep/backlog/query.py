@@ -63,13 +63,14 @@ _ANY = Query()
 class Page(NamedTuple):
     """Tasks of one page, how many there are in all, the offset of the next page or None.
 
-    *why* has a reason for each task of `ready`, and is empty otherwise.
+    *why* has a reason for each task of `ready`, and is empty otherwise; *warnings* say which parents are aliases.
     """
 
     tasks: list[Task]
     total: int
     next: int | None
     why: list[str]
+    warnings: list[str]
 
 
 def is_plain(query: Query) -> bool:
@@ -97,7 +98,7 @@ def select(backlog: Backlog, query: Query, *, now: str, actor: str = "", today: 
     found = _matching(backlog, query, now, actor, today)
     start, end = _range(query, LIST_LIMIT)
     found = sort_tasks(found, query.sort or "priority")
-    return Page(found[start:end], len(found), _next(len(found), end), [])
+    return Page(found[start:end], len(found), _next(len(found), end), [], backlog.warnings_for(query.parents))
 
 
 def select_rows(rows: list[str], query: Query) -> Page:
@@ -115,7 +116,7 @@ def select_rows(rows: list[str], query: Query) -> Page:
     assert end is not None
     first = (nlargest if query.sort == "-priority" else nsmallest)(end, found, key=urgency)
     tasks: list[Task] = [{"id": line.partition("\t")[0]} for line in first[start:]]
-    return Page(tasks, len(found), _next(len(found), end), [])
+    return Page(tasks, len(found), _next(len(found), end), [], [])
 
 
 def ready(backlog: Backlog, query: Query, *, now: str, actor: str = "", today: str = "") -> Page:
@@ -139,7 +140,8 @@ def ready(backlog: Backlog, query: Query, *, now: str, actor: str = "", today: s
         counted = [(task, _unblocks(waiting, task["id"])) for task in group]
         ordered += sorted(counted, key=lambda pair: (-pair[1], pair[0]["created_at"], pair[0]["id"]))
     page = ordered[start:end]
-    return Page([task for task, _ in page], len(found), _next(len(found), end), [_why(*pair) for pair in page])
+    why, warnings = [_why(*pair) for pair in page], backlog.warnings_for(query.parents)
+    return Page([task for task, _ in page], len(found), _next(len(found), end), why, warnings)
 
 
 def is_ready(backlog: Backlog, task: Mapping[str, Any], *, now: str) -> bool:

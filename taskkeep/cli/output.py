@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sys
 
-from taskkeep.answers import past as past
+from taskkeep.answers import beside
 from taskkeep.answers import picked as picked
 from taskkeep.answers import saved_as_json as saved_as_json
 from taskkeep.answers import with_etag as with_etag
@@ -240,12 +240,13 @@ class Output:
 
     def page(self, page: Page, fields: Sequence[str] = (), *, ready: bool = False, at: Moment | None = None) -> None:
         """Show a page of tasks in the format that was asked for."""
+        self.warnings(page.warnings)
         if self.is_json:
             answer: dict[str, Any] = {
                 "tasks": picked(page.tasks, fields),
                 "total": page.total,
                 "next": page.next,
-                **past(at),
+                **beside(at, page.warnings),
             }
             if page.why:
                 answer["why"] = {task["id"]: why for task, why in zip(page.tasks, page.why, strict=True)}
@@ -288,10 +289,7 @@ class Output:
         self.warnings(warnings)
         if self.is_json:
             with_etags = [with_etag(task) for task in tasks]
-            answer: dict[str, Any] = {**({"task": with_etags[0]} if one else {"tasks": with_etags}), **past(at)}
-            if warnings:
-                answer["warnings"] = [*answer.get("warnings", ()), *warnings]
-            self.json(answer)
+            self.json({**({"task": with_etags[0]} if one else {"tasks": with_etags}), **beside(at, warnings)})
         elif (screen := self.screen) is not None:
             self.text("\n".join(screen.task(task) for task in tasks))
         else:

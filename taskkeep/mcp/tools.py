@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from taskkeep.answers import past, picked, saved_as_json, with_etag
+from taskkeep.answers import beside, picked, saved_as_json, with_etag
 from taskkeep.backlog.changes import object_etag
 from taskkeep.backlog.query import Query
 from taskkeep.backlog.task import FIELDS, PRIORITIES, STATUSES, TYPES, nearest, shortened
@@ -192,12 +192,13 @@ def _list(project: Project, args: Args, options: Mapping[str, Any]) -> Answer:
     rows = [dict(task) for task in picked(page.tasks, fields)]
     for row, why in zip(rows, page.why, strict=False):
         row["why"] = why
-    return {"tasks": rows, "total": page.total, "next": page.next, **past(at)}
+    return {"tasks": rows, "total": page.total, "next": page.next, **beside(at, page.warnings)}
 
 
 def _get(project: Project, args: Args, options: Mapping[str, Any]) -> Answer:
     at = project.at(args["at"]) if "at" in args else None
-    return {"tasks": [with_etag(task) for task in project.show(args["ids"], at=at)], **past(at)}
+    tasks, warnings = project.look_up(args["ids"], at=at)
+    return {"tasks": [with_etag(task) for task in tasks], **beside(at, warnings)}
 
 
 def _add(project: Project, args: Args, options: Mapping[str, Any]) -> Answer:

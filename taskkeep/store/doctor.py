@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.errors import BacklogLocked, ConfigInvalid, NoIdentity, TaskkeepError
-from taskkeep.store import backups, log, retention
+from taskkeep.store import backups, log, pending, retention
 from taskkeep.store.config import load_config
 from taskkeep.store.git.commit import refuse_obstacles, token_of
 from taskkeep.store.git.repository import OLDEST, repository_of, run
@@ -50,14 +50,6 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
             severity="warning",
             file=None,
             hint="'taskkeep recover' settles it.",
-        )
-    if os.path.exists(root.pending):
-        findings.add(
-            "pending_commit",
-            "a commit waits",
-            severity="warning",
-            file=None,
-            hint="'taskkeep recover' makes it.",
         )
     checked["sizes"] = {
         "backlog": _size(root.backlog),
@@ -194,6 +186,14 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
                 severity="warning",
                 file=None,
                 hint="They are made by the next change where it can be.",
+            )
+        if pending.is_waiting(root, repository):
+            findings.add(
+                "pending_commit",
+                "a commit waits",
+                severity="warning",
+                file=None,
+                hint="'taskkeep recover' makes it.",
             )
         if wrong := merge_driver.trouble(repository):
             findings.add("merge_driver", wrong, severity="warning", file=None, hint=merge_driver.HINT)

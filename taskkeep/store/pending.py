@@ -29,20 +29,28 @@ def waiting(root: Root) -> list[str]:
 
 def paths(writer: Writer) -> list[str]:
     """What waits for a commit before that of the writer's own save: what is noted, and what git took back."""
-    return sorted({*waiting(writer.root), *_taken_back(writer)} - writer.carried)
+    found = _taken_back(writer.root, writer.repository, writer.log.commit)
+    return sorted({*waiting(writer.root), *found} - writer.carried)
 
 
-def _taken_back(writer: Writer) -> list[str]:
+def is_waiting(root: Root, repository: Repository | None) -> bool:
+    """Does a commit of ours wait here? For readers. Raises what git's refusal stands for."""
+    if os.path.exists(root.pending):
+        return True
+    state = log.vouched(root)
+    return bool(_taken_back(root, repository, state.commit if state is not None else None))
+
+
+def _taken_back(root: Root, repository: Repository | None, last: str | None) -> list[str]:
     """What was committed, lies here and is not in HEAD, as after `git reset HEAD~1`.
 
     The next commit would hold these changes in backlog.json without their events. Log and git are asked only where
-    HEAD is not the commit of the last save.
+    HEAD is not *last*, the commit of the last save.
     """
-    root, repository = writer.root, writer.repository
     if repository is None or under_way(repository):
         return []  # what is being merged is committed by the user
     head = read_head(repository).commit
-    if head is not None and head == writer.log.commit:
+    if head is not None and head == last:
         return []
     try:
         names = log.list_files(root)
@@ -50,8 +58,6 @@ def _taken_back(writer: Writer) -> list[str]:
         raise disk_fault("the log cannot be listed", error) from error
     # A pack holds what loose files held before; its commit is its own.
     loose = [f"{AUDIT}/{name}" for name in names if "/" in name]
-    if not loose:
-        return []
     held: set[str] = set()
     if head is not None:
         folder = f"{repository.prefix}{AUDIT}"

@@ -369,6 +369,20 @@ def test_a_task_is_not_done_before_those_it_depends_on() -> None:
     assert updated(backlog, "T0002", set={"status": "done"})["completed_at"] == NOW
 
 
+def test_blockers_come_first_and_what_no_order_can_help_stays() -> None:
+    backlog = Backlog.of(
+        [
+            task("T0001", depends_on=["T0003"]),
+            task("T0002", depends_on=["T0001", "T0009"]),
+            task("T0003"),
+            task("T0004", depends_on=["T0005"]),
+            task("T0005", depends_on=["T0004"]),
+        ]
+    )
+    ids = ["T0002", "T0004", "T0005", "T0001", "T0003", "T0404"]
+    assert changes.blockers_first(backlog, ids) == ["T0003", "T0404", "T0001", "T0002", "T0004", "T0005"]
+
+
 # -- claims
 
 

@@ -37,6 +37,18 @@ def test_a_program_finds_it_among_the_warnings(aliased: tuple[Any, str], command
     assert "warnings" not in cli(command, task_id, "--json").json
 
 
+@pytest.mark.parametrize("command", ["list", "ready", "list --ready", "search part"])
+def test_parts_are_listed_by_an_alias_of_the_whole_and_it_is_said(aliased: tuple[Any, str], command: str) -> None:
+    cli, task_id = aliased
+    part = cli.add("A part", "--parent", task_id)
+
+    said = f"OLD-7 is an alias of {task_id}"
+    told = cli(*command.split(), "--parent", "old-7", "--format", "ids")
+    assert (told.out, told.err) == (f"{part}\n", f"warning: {said}\n")
+    assert cli(*command.split(), "--parent", "old-7", "--json").json["warnings"] == [said]
+    assert "warnings" not in cli(*command.split(), "--parent", task_id, "--json").json
+
+
 def test_of_an_id_that_is_an_alias_of_another_task_too_that_one_is_named(cli: Any) -> None:
     """Whichever of the two was meant, the other is not far."""
     task_id = cli.add("Bears the id")

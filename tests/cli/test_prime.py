@@ -99,7 +99,7 @@ def primer(title: str, holder: str, actor: str) -> Primer:
         "id": "T0001", "title": title, "priority": "high", "claimed_by": actor, "claimed_until": NOW
     }  # fmt: skip
     change = {"timestamp": NOW, "actor": holder, "event_type": "task_updated", "task_id": "T0001", "details": {}}
-    return Primer(NOW, actor, {"todo": 1}, [(task, 2)], Page([task], 1, None, [holder]), [Request([change], 5)])
+    return Primer(NOW, actor, {"todo": 1}, [(task, 2)], Page([task], 1, None, [holder], []), [Request([change], 5)])
 
 
 def blanked(text: str) -> str:

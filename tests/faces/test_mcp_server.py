@@ -123,7 +123,9 @@ def test_answers_are_as_those_of_the_command_line(agent: Agent) -> None:
     Draft202012Validator(answer_schema("claimed")).validate(agent("claim"))
     Draft202012Validator(answer_schema("error")).validate(error)
     assert (retried["replayed"], retried["task"]["id"]) == (True, added["task"]["id"])
-    [got] = agent("get", ids=[added["task"]["id"]])["tasks"]
+    answer = agent("get", ids=[added["task"]["id"]])
+    assert "warnings" not in answer
+    [got] = answer["tasks"]
     assert got["etag"]
 
 

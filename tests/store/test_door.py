@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 import taskkeep
 from taskkeep import project
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import BacklogUnreadable, DiskFault, ForeignFile, GitUnavailable, Outside, Usage
+from taskkeep.errors import BacklogUnreadable, DiskFault, ForeignFile, GitUnavailable, Outside, TaskBlocked, Usage
 from taskkeep.store import outline
 
 from .conftest import FakeGit
@@ -90,6 +91,36 @@ def test_no_new_backlog_is_made_in_the_place_of_one_that_is_gone(kit: Any) -> No
     kit.assert_sound()
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda project: project.conflicts(),
+        lambda project: project.resolve(choice="ours"),
+        lambda project: project.sync(),
+        lambda project: project.make_backup(),
+    ],
+)
+def test_nobody_says_none_where_the_backlog_is_gone(kit: Any, ask: Callable[[taskkeep.Project], object]) -> None:
+    kit.file.unlink()
+    with pytest.raises(BacklogUnreadable, match=r"backlog\.json is gone") as refused:
+        ask(kit.project)
+    assert "restore --at" in refused.value.hint
+
+
+def test_tasks_that_depend_on_each_other_are_done_in_one_request_in_any_order(kit: Any) -> None:
+    first, second = kit.id_of("first"), kit.id_of("second")
+    third = kit.project.add("third", depends_on=[first]).task["id"]
+    kit.project.update([first], Edit(set={"depends_on": [second]}))
+    with pytest.raises(TaskBlocked):
+        kit.project.finish([third, first])
+
+    saved = kit.project.finish([third, first, second])
+
+    assert [task["id"] for task in saved.tasks] == [third, first, second]
+    assert {task["status"] for task in saved.tasks} == {"done"}
+    kit.assert_sound()
+
+
 def test_events_are_asked_for_by_the_words_that_show_them(kit: Any) -> None:
     """`log` shows task_created as created."""
     assert kit.project.log(types=["created"]).total == kit.project.log(types=["task_created"]).total == 2
@@ -97,6 +128,17 @@ def test_events_are_asked_for_by_the_words_that_show_them(kit: Any) -> None:
 
 
 # -- outside of git ---------------------------------------------------------------------------------------
+
+
+def test_where_there_is_no_git_either_the_login_name_acts(
+    alone: taskkeep.Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("TASKKEEP_ACTOR", "GIT_AUTHOR_NAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PATH", str(alone.root.path))
+    monkeypatch.setenv("USER", "ada")
+    alone.add("by the login name")
+    assert alone.log().events[0]["actor"] == "ada"
 
 
 def test_outside_of_git_gits_user_acts_all_the_same(

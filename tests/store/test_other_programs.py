@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +15,8 @@ from taskkeep.backlog.changes import Edit
 from taskkeep.errors import BacklogUnreadable, ChangedMeanwhile, HandEdit
 from taskkeep.store.git.commit import Commit
 from taskkeep.store.placement import Placement
+
+from .test_mending import forget
 
 
 @pytest.fixture(autouse=True)
@@ -221,8 +223,9 @@ def test_a_backlog_that_git_is_just_writing_is_waited_for(kit: Any, half: str, a
     kit.assert_sound()
 
 
-def test_a_log_that_git_is_just_writing_is_waited_for(kit: Any) -> None:
-    """Half of a file that came by a branch is no damage."""
+@pytest.fixture
+def half_a_log(kit: Any) -> Iterator[Any]:
+    """The log while git is at work: of a file that comes by a branch it has written half."""
     kit.git("checkout", "-q", "-b", "other")
     kit.project.add("theirs")
     name = kit.git("diff", "--name-only", "main", "other", "--", ".taskkeep/audit").strip()
@@ -239,12 +242,20 @@ def test_a_log_that_git_is_just_writing_is_waited_for(kit: Any) -> None:
         kit.file.write_bytes(backlog)
 
     thread = git_at_work(kit, half, whole)
-    try:
-        kit.project.add("ours", commit=False)
-    finally:
-        thread.join()
-    assert "theirs" in kit.titles()
-    assert "ours" in kit.titles()
+    yield kit
+    thread.join()
+
+
+def test_a_log_that_git_is_just_writing_is_waited_for(half_a_log: Any) -> None:
+    """Half of a file is no damage."""
+    half_a_log.project.add("ours", commit=False)
+    assert {"theirs", "ours"} <= half_a_log.titles()
+
+
+@pytest.mark.parametrize("read", [lambda project: project.log().notes, lambda project: project.diff().notes])
+def test_no_reader_takes_half_a_log_for_a_damaged_one(half_a_log: Any, read: Callable[[Any], Any]) -> None:
+    forget(half_a_log)
+    assert list(read(half_a_log.project)) == []
 
 
 @pytest.mark.parametrize("git", ["one that is broken", "none"])

@@ -414,9 +414,12 @@ def test_a_change_that_changes_nothing_leaves_what_waits(kit: Any) -> None:
 def test_a_change_whose_commit_git_took_back_waits_again(kit: Any, way: str, settle: Callable[[Any], Any]) -> None:
     """No commit holds a change without its event, whoever took the event's commit away."""
     kit.git("reset", "-q", way, "HEAD~1")
+    assert kit.project.status()["pending"]
+    assert [one["code"] for one in kit.project.doctor().findings] == ["pending_commit"]
 
     settle(kit)
 
+    assert not kit.project.status()["pending"]
     assert "(had waited)" in kit.git("log", "-2", "--format=%s")
     kit.assert_sound()
     assert kit.clone(kit.folder.parent / "clone").project.verify(strict=True).findings == []

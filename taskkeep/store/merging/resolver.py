@@ -18,6 +18,7 @@ from taskkeep.store.git.commit import failure, lock_mark
 from taskkeep.store.git.staging import stage
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.merging.open_merge import EVENT, LEFT_BY_GIT, OpenMerge, open_merge, with_authors
+from taskkeep.store.past.witnesses import refuse_gone
 from taskkeep.store.placement import Placement
 from taskkeep.store.save import Context, Outcome, Writer
 from taskkeep.store.surroundings import now_text
@@ -62,6 +63,7 @@ class Resolver(Writer):
         if self.options.key is not None and (first := self._replayed(self.options)):
             return self._again(first, self.read(), Outcome()), state.open if state is not None else []
         if repository is None or state is None:
+            refuse_gone(self.root)
             raise NotFound("no merge of the backlog is open here", hint="See 'taskkeep status'.")
         self.state = state
         outcome = Outcome()

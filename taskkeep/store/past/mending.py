@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import os
 from hashlib import sha256
@@ -16,6 +17,7 @@ from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, read, replace, sync_folder, write_new
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import AUDIT
+from taskkeep.store.patience import patiently
 from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
@@ -74,7 +76,7 @@ def whole_log(root: Root, *, ask_git: bool = False) -> tuple[list[Event], list[P
     names = log.list_files(root)
     for name in steps(names, "files of the log"):
         try:
-            events += _read(root, name)
+            events += patiently(root, functools.partial(_read, root, name))
         except LogDamaged as error:
             damaged[name] = error
     known = {event["hash"] for event in events}

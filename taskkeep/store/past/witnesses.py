@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from taskkeep.store.git.commit import unmerged
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import ARCHIVE, BACKLOG
 from taskkeep.store.past.history import History
-from taskkeep.store.save import OPEN_MERGE_HINT
+from taskkeep.store.save import OPEN_MERGE_HINT, missing_backlog
 
 if TYPE_CHECKING:
     from taskkeep.store.layout import Root
@@ -86,6 +87,12 @@ def with_witnesses(root: Root, error: BacklogUnreadable) -> BacklogUnreadable:
     if error.code == "duplicate_id":
         error.hint = f"Give one of them another id, and 'taskkeep adopt' records it. {error.hint}"
     return error
+
+
+def refuse_gone(root: Root) -> None:
+    """Raise BacklogUnreadable where backlog.json is gone, for who looked for something else and would say "none"."""
+    if not os.path.lexists(root.backlog):
+        raise with_witnesses(root, missing_backlog())
 
 
 def _is_merging(root: Root) -> bool:
