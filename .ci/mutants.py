@@ -5,12 +5,12 @@
     .ci/mutants.py                                        # every module of taskkeep/backlog
     .ci/mutants.py taskkeep/backlog/rules.py
     .ci/mutants.py taskkeep/store/lock.py --tests tests/store/test_lock.py --sample 40
-    .ci/mutants.py taskkeep/store --sample 8 --patience 60 --reach /tmp/store.json
+    .ci/mutants.py taskkeep/store --draw 300 --patience 60 --reach /tmp/store.json
 
-mutmut makes the mutants. The tests run once to tell which of them come to which line, and how long each takes. A mutant
-then stands in a copy of the project, so that every process of a test meets it, until a test that comes to its line
-fails: the quickest of each file first, and more of the files that are named after the module or import it. Where none
-comes there, as in a process that a test started, those that come to its function, else all of those files.
+mutmut makes the mutants. The tests run once to tell which of them come to which line, in whatever process, and how long
+each takes. A mutant then stands in a copy of the project with a Python of its own, so that every process of a test
+meets it, until a test that comes to its line fails: the quickest of each file first, and more of the files that are
+named after the module or import it. Where none comes there, those that come to its function, else all of those files.
 Hypothesis draws few examples in the copy, always the same: so a mutant that is killed here is killed by the project's
 own tests, and not the other way round. Nothing is left behind.
 """
@@ -27,12 +27,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import tempfile
 import time
+import venv
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import hypothesis  # noqa: F401  # here, so that no process of a mutant needs to
 import pytest
@@ -48,6 +51,13 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate), suppress_health_check=list(HealthCheck),
 )
 settings.load_profile("mutants")
+"""
+# What a process is doing, where a test started it: coverage reads it when it starts.
+WATCHED = """
+import os  # noqa: E402
+
+def pytest_runtest_setup(item):
+    os.environ["COVERAGE_PROCESS_START"] = {settings!r}
 """
 QUIETLY = ["-q", "-p", "no:cacheprovider", "-W", "ignore::pytest.PytestAssertRewriteWarning"]
 
@@ -88,15 +98,40 @@ def copied(folder: Path) -> Path:
     return folder
 
 
+def own_python(folder: Path) -> Path:
+    """A Python that takes the package from a copy, isolated or not, and all else from where this one has it."""
+    programs = folder / "python" / "bin"
+    if programs.exists():
+        return programs / "python"
+    venv.create(folder / "python", symlinks=True)
+    [packages] = (folder / "python").rglob("site-packages")
+    others = sysconfig.get_path("purelib")
+    line = f"import site, sys; sys.path.append({str(folder)!r}); site.addsitedir({others!r})\n"
+    (packages / "copy.pth").write_text(line, "utf-8")
+    program = programs / "taskkeep"
+    program.write_text(f"#!{programs / 'python'}\nimport sys\nfrom taskkeep.cli.main import main\nsys.exit(main())\n")
+    program.chmod(0o755)
+    return programs / "python"
+
+
 def reached(folder: Path, tests: list[str], jobs: int) -> Reach:
-    """What the tests come to, in their own process."""
-    settings, data = folder / "reach.ini", folder / "reach.data"
+    """What the tests come to, in their own process and in those that they start."""
+    settings, data, others = folder / "reach.ini", folder / "reach.data", folder / "others.ini"
     settings.write_text(f"[run]\nsource = taskkeep\ndata_file = {data}\n", "utf-8")
+    others.write_text(
+        f"[run]\nsource_pkgs = taskkeep\nparallel = true\ndata_file = {data}\ncontext = ${{PYTEST_CURRENT_TEST-}}\n"
+        "patch =\n    _exit\n    fork\n",
+        "utf-8",
+    )
+    conftest = folder / "tests" / "conftest.py"
+    before = conftest.read_text("utf-8")
+    conftest.write_text(before + WATCHED.format(settings=str(others)), "utf-8")
     measured = ["--cov", f"--cov-config={settings}", "--cov-context=test", "--cov-report=", "--durations=0", "-vv"]
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", *QUIETLY, "-n", str(jobs), *measured, *tests],
+        [own_python(folder), "-m", "pytest", *QUIETLY, "-n", str(jobs), *measured, *tests],
         cwd=folder, env={**os.environ, "PYTHONPATH": str(folder)}, text=True, capture_output=True,
     )  # fmt: skip
+    conftest.write_text(before, "utf-8")
     if done.returncode:
         raise SystemExit(done.stdout[-3000:] + done.stderr[-3000:])
     return reach_of(folder, data, done.stdout)
@@ -108,30 +143,53 @@ def reach_of(folder: Path, data: Path, told: str) -> Reach:
     seconds: dict[str, float] = defaultdict(float)
     for took, test in re.findall(r"^([\d.]+)s (?:call|setup|teardown) +(.*)$", told, re.MULTILINE):
         seconds[test] += float(took)
-    found = CoverageData(str(data))
-    found.read()
-    lines: dict[str, dict[str, list[str]]] = {}
-    for path in found.measured_files():
-        contexts = found.contexts_by_lineno(path).items()
-        by_line = {str(line): sorted({name.rpartition("|")[0] for name in names if name}) for line, names in contexts}
-        lines[str(Path(path).relative_to(folder))] = by_line
-        for test in itertools.chain(*by_line.values()):
-            seconds[test] += 0  # pytest tells no time of the quickest
-    return Reach(seconds, lines)
+    lines: dict[str, dict[str, set[str]]] = defaultdict(lambda: defaultdict(set))
+    for part in data.parent.glob(f"{data.name}*"):
+        found = CoverageData(str(part))
+        found.read()
+        for path in found.measured_files():
+            if not path.startswith(f"{folder}{os.sep}"):
+                continue  # of a copy that a test made for itself
+            for line, names in found.contexts_by_lineno(path).items():
+                tests = {re.sub(r"(\|| \()(run|call|setup|teardown)\)?$", "", name) for name in names if name}
+                lines[str(Path(path).relative_to(folder))][str(line)] |= tests
+    by_line = {path: {line: sorted(tests) for line, tests in found.items()} for path, found in lines.items()}
+    for test in itertools.chain(*(tests for rows in by_line.values() for tests in rows.values())):
+        seconds[test] += 0  # pytest tells no time of the quickest
+    return Reach(seconds, by_line)
 
 
-def drawn(path: str, sample: int) -> list[Mutant]:
-    """The mutants of a module, or some of them; where mutmut finds its settings in the working directory."""
+@cache
+def made_of(path: str) -> Any:
+    """What mutmut makes of a module, which finds its settings in the working directory."""
     from mutmut.mutation.file_mutation import mutate_file_contents
 
+    return mutate_file_contents(path, (ROOT / path).read_text("utf-8"))
+
+
+def names_of(path: str) -> list[str]:
+    module = path.removesuffix(".py").replace("/", ".")
+    return sorted(f"{module}.{generated}" for generated in made_of(path).mutant_names)
+
+
+def drawn(modules: list[str], sample: int, draw: int, seed: int) -> dict[str, list[str]]:
+    """By module the names of its mutants: all, or some of each, or some of all together."""
+    names = {module: names_of(module) for module in modules}
+    if draw:
+        every = sorted(name for some in names.values() for name in some)
+        chosen = set(random.Random(seed).sample(every, min(draw, len(every))))  # noqa: S311
+        return {module: [name for name in some if name in chosen] for module, some in names.items()}
+    if sample:
+        return {m: random.Random(seed).sample(some, min(sample, len(some))) for m, some in names.items()}  # noqa: S311
+    return names
+
+
+def mutants(path: str, names: list[str]) -> list[Mutant]:
     source = (ROOT / path).read_text("utf-8")
     tree = ast.parse(source)
-    made = mutate_file_contents(path, source)
+    made = made_of(path)
     made_lines = made.code.splitlines(keepends=True)
     module = path.removesuffix(".py").replace("/", ".")
-    names = sorted(f"{module}.{generated}" for generated in made.mutant_names)
-    if sample:
-        names = random.Random(7).sample(names, min(sample, len(names)))  # noqa: S311
 
     def text(generated: str, name: str) -> str:
         span = made.line_span_by_function_name[generated]
@@ -204,6 +262,8 @@ def passed(folder: Path, tests: list[str], seconds: float) -> bool:
         os.chdir(folder)
         sys.path.insert(0, str(folder))
         os.environ["PYTHONPATH"] = str(folder)
+        sys.executable = str(own_python(folder))
+        os.environ["PATH"] = f"{os.path.dirname(sys.executable)}{os.pathsep}{os.environ['PATH']}"
         nothing = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(nothing, stream)
@@ -284,7 +344,9 @@ def main() -> None:
     parser.add_argument(
         "--tests", nargs="+", help="these alone, instead of the folder of tests named like the modules'"
     )
-    parser.add_argument("--sample", type=int, default=0, help="as many mutants of a module, drawn; 0: all")
+    parser.add_argument("--sample", type=int, default=0, help="as many mutants of each module, drawn; 0: all")
+    parser.add_argument("--draw", type=int, default=0, help="as many mutants of all modules together")
+    parser.add_argument("--seed", type=int, default=7, help="what is drawn by")
     parser.add_argument("--patience", type=float, default=0, help="seconds of tests that a mutant meets; 0: all")
     parser.add_argument("--reach", type=Path, help="keep there what the tests come to, or take it from there")
     parser.add_argument("--jobs", type=int, default=2)
@@ -306,8 +368,8 @@ def main() -> None:
             raise SystemExit("tests fail without a fault, where a mutant would meet them")
         print("| module | mutants | killed | |\n|---|---|---|---|", flush=True)
         left: list[Mutant] = []
-        for module in modules:
-            verdicts = list(met(drawn(module, given.sample), folders, reach, given.patience))
+        for module, names in drawn(modules, given.sample, given.draw, given.seed).items():
+            verdicts = list(met(mutants(module, names), folders, reach, given.patience))
             left += (alive := [mutant for mutant, survived in verdicts if survived])
             killed = len(verdicts) - len(alive)
             if verdicts:

@@ -54,10 +54,13 @@ def test_loose_objects_are_packed_and_nothing_is_lost(kit: Any, monkeypatch: Any
     monkeypatch.setattr(doctor, "MANY_OBJECTS", 10)
     kit.project.add("third")
     assert codes(kit) == {"growth"}
+    before = kit.project.doctor().checked
 
-    [done] = kit.project.doctor(fix=True).checked["fixed"]
+    found = kit.project.doctor(fix=True).checked
 
-    assert done.startswith("repacked ")
+    gone, freed = (before[name] - found[name] for name in ("loose_objects", "loose_bytes"))
+    assert found["fixed"] == [f"repacked {gone} loose objects, {freed >> 10} KiB"]
+    assert gone > 10
     assert codes(kit) == set()
     kit.project.add("after")
     kit.assert_sound()

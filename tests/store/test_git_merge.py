@@ -483,6 +483,8 @@ def test_a_merge_that_conflicts_stays_open(kit: Any) -> None:
 
     assert "taskkeep conflicts" in refused.value.hint
     assert refused.value.exit_status == 5
+    assert refused.value.details["files"] == ["backlog.json"]
+    assert [one.partition(":")[0] for one in refused.value.details["conflicts"]] == ["(field)"]
     kit.project.resolve(choice="theirs")
     kit.git("commit", "-q", "-m", "merge")
     joined(kit)

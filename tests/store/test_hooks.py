@@ -67,6 +67,28 @@ def test_commit_msg_may_change_the_message_and_post_commit_follows(kit: Any, tmp
     kit.assert_sound()
 
 
+@pytest.mark.parametrize("way", ["absolute", "below the top", "below the home"])
+def test_a_folder_of_hooks_that_the_user_names_is_the_one(
+    kit: Any, asked: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """For all repositories; those that lie in the repository's own folder stay silent then."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    folder, name = {
+        "absolute": (tmp_path / "hooks", str(tmp_path / "hooks")),
+        "below the top": (kit.folder / "shared", "shared"),
+        "below the home": (tmp_path / "mine", "~/mine"),
+    }[way]
+    folder.mkdir()
+    (folder / "pre-commit").write_text(f'#!/bin/sh\ntouch "{tmp_path}/seen"\n')
+    (folder / "pre-commit").chmod(0o755)
+    asked.write_text(asked.read_text() + f"[core]\n\thooksPath = {name}\n")
+    hook(kit, "pre-commit", f'touch "{tmp_path}/sang"')
+
+    kit.project.add("new")
+
+    assert ((tmp_path / "seen").exists(), (tmp_path / "sang").exists()) == (True, False)
+
+
 def test_the_repository_cannot_ask_for_its_own_hooks(kit: Any, tmp_path: Path) -> None:
     hook(kit, "pre-commit", f'touch "{tmp_path}/sang"')
     kit.git("config", "taskkeep.hooks", "true")

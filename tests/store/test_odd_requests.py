@@ -364,6 +364,20 @@ def test_uninstall_leaves_the_users_own_attributes(kit: Any, others: str | None)
     assert setup.without_attributes(Root(str(kit.folder))).action == "unchanged"
 
 
+def test_edits_of_files_are_shown_as_a_patch_shows_them(tmp_path: Path) -> None:
+    """With its own side missing where a file comes or goes."""
+    made = edits.FileEdit("made", str(tmp_path / "made"), None, b"one\n")
+    changed = edits.FileEdit("changed", str(tmp_path / "changed"), b"one\ntwo\n", b"one\n\xff\n")
+    gone = edits.FileEdit("gone", str(tmp_path / "gone"), b"one\n", None)
+    same = edits.FileEdit("same", str(tmp_path / "same"), b"one\n", b"one\n")
+    assert [edit.action for edit in (made, changed, gone, same)] == ["created", "changed", "removed", "unchanged"]
+    assert edits.difference([made, changed, gone, same]) == (
+        "--- /dev/null\n+++ made\n@@ -0,0 +1 @@\n+one\n"
+        "--- changed\n+++ changed\n@@ -1,2 +1,2 @@\n one\n-two\n+\udcff\n"
+        "--- gone\n+++ /dev/null\n@@ -1 +0,0 @@\n-one\n"
+    )
+
+
 def test_edits_of_files_are_made_or_not_at_all(kit: Any, tmp_path: Path) -> None:
     """A file is replaced as a whole; where a folder stands in its place that is said, and nothing is left beside."""
     (tmp_path / "folder").mkdir()

@@ -221,6 +221,20 @@ def test_the_reflog_knows_each_save(kit: Any) -> None:
     assert kit.titles() == {"first", "second"}
 
 
+@pytest.mark.parametrize("value", ["true", "1", "yes", "ON", "always", "false", "0", "no", "off"])
+def test_the_reflog_is_kept_as_git_is_told_to(kit: Any, value: str) -> None:
+    kit.git("config", "core.logAllRefUpdates", value)
+    kept = [kit.folder / ".git" / "logs" / name for name in ("HEAD", "refs/heads/main")]
+    before = [path.read_text() for path in kept]
+
+    kit.project.add("third")
+
+    rows = [path.read_text().removeprefix(old).splitlines() for path, old in zip(kept, before, strict=True)]
+    wanted = int(value not in ("false", "0", "no", "off"))
+    assert [len(found) for found in rows] == [wanted, wanted]
+    assert all(row.split()[1] == kit.head() for found in rows for row in found)
+
+
 def test_a_branch_of_many_folders_is_committed_to(kit: Any) -> None:
     kit.git("checkout", "-q", "-b", "feature/deep/branch")
     kit.git("pack-refs", "--all", "--prune")
@@ -642,6 +656,9 @@ def test_an_etag_guards_against_what_others_wrote_meanwhile(kit: Any) -> None:
     assert refused.value.exit_status == 5
     now = refused.value.details["task"]
     assert now["notes"][0]["text"] == "meanwhile"
+    assert task_id in refused.value.message
+    assert refused.value.message.endswith(" (notes)")
+    assert refused.value.details["differs"].keys() == {"notes", "updated_at"}
     assert everything(kit) == before
     saved = kit.project.update([task_id], Edit(set={"title": "mine"}), if_match=now["etag"])
     assert saved.tasks[0]["title"] == "mine"
@@ -817,6 +834,10 @@ def test_a_snapshot_holds_what_was_before_for_its_owner_alone(kit: Any) -> None:
     assert new.read_bytes() == before
     assert new.stat().st_mode & 0o777 == 0o600
     assert (kit.local / "backups").stat().st_mode & 0o777 == 0o700
+    assert {name: (kit.local / name).stat().st_mode & 0o700 for name in (".", "cache", "tmp")} == dict.fromkeys(
+        (".", "cache", "tmp"), 0o700
+    )
+    assert [(kit.local / name).stat().st_mode & 0o077 for name in ("cache", "tmp")] == [0, 0]
     assert kit.file.stat().st_mode & 0o777 == 0o664
 
 

@@ -21,6 +21,7 @@ from taskkeep.errors import (
     HandEdit,
     LinksMissing,
     NothingToUndo,
+    TaskkeepError,
     TaskNeeded,
     TaskNotThen,
     UnknownPoint,
@@ -29,6 +30,8 @@ from taskkeep.errors import (
 from taskkeep.store import log
 from taskkeep.store.files import read
 from taskkeep.store.layout import Root
+
+from .told import assert_told, rows_of_refusals
 
 
 def last_event(kit: Any, number: int = 0) -> Any:
@@ -84,11 +87,14 @@ def test_one_state_has_many_names(kit: Any) -> None:
         ("\u202emain", UnknownPoint), ("٢٠٢٦-١١-٢٠", UnknownPoint),
     ],
 )  # fmt: skip
-def test_what_names_no_point_is_refused_by_its_kind(kit: Any, when: str, error: type[Exception]) -> None:
-    """Nothing is written, no file is read, and git is given no option."""
+def test_what_names_no_point_is_refused_by_its_kind(
+    kit: Any, when: str, error: type[TaskkeepError], request: pytest.FixtureRequest
+) -> None:
+    """And says why; nothing is written, no file is read, and git is given no option."""
     with pytest.raises(error) as caught:
         kit.project.at(when).backlog()
     assert type(caught.value) is error
+    assert_told(request.node.name, rows_of_refusals([caught.value]))
     with pytest.raises(error):
         kit.project.restore(at=when)
     kit.assert_sound()

@@ -336,7 +336,7 @@ def test_what_quiets_a_finding_is_the_bases(case: Case) -> None:
     )
     case.commit("narrow")
     case.git("checkout", "-q", "-b", "lifted")
-    config.write_text("")
+    config.write_text(config.read_text().partition("\n")[0] + "\n")
     case.project.update([case.id_of("beta")], Edit(set={"assignee": "editor"}))
     case.commit("lift")
 
@@ -345,6 +345,7 @@ def test_what_quiets_a_finding_is_the_bases(case: Case) -> None:
     assert found.keys() == {"schema", "config_changed"}
     assert found["schema"]["task_id"] == case.id_of("beta")
     assert "base" in found["config_changed"]["message"]
+    assert found["config_changed"]["line"] == 2
 
 
 def test_nothing_that_the_repository_names_is_run(case: Case) -> None:

@@ -699,6 +699,25 @@ def test_a_comparison_with_branches_that_have_just_met_tells_where_the_log_was_r
     assert not any(found.difference)
 
 
+@pytest.mark.parametrize("into", ["main", "side"])
+def test_a_fresh_clone_takes_the_line_of_its_branch_for_its_own(kit: Any, scratch: Path, into: str) -> None:
+    """That of the first parents, where the log alone cannot tell on which side it stands."""
+    kit.git("checkout", "-q", "-b", "side")
+    kit.project.add("of side")
+    kit.git("checkout", "-q", "main")
+    kit.project.add("of main")
+    kit.git("checkout", "-q", into)
+    kit.git("merge", "-q", "side" if into == "main" else "main")
+    clone = kit.clone(scratch / "clone")
+
+    events = clone.project.log(limit=0).events
+    heads = [event for event in events if event["details"].get("task", {}).get("title", "").startswith("of ")]
+
+    assert len(heads) == 2
+    own = log.own_head(Root(str(clone.root)), heads)
+    assert [event["details"]["task"]["title"] for event in heads if event["hash"] == own] == [f"of {into}"]
+
+
 def test_the_log_of_an_id_that_two_tasks_had_is_that_of_both_once_neither_has_it(
     kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
