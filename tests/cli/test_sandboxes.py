@@ -286,6 +286,21 @@ def test_an_editor_may_put_a_byte_order_mark_before_the_page(sandbox: Sandbox) -
     assert (answer.status, answer.json["changed"]) == (0, False)
 
 
+def test_a_page_that_was_refused_takes_nothing_back_of_what_others_did_meanwhile(sandbox: Sandbox) -> None:
+    """It is offered again as the task is now, with what it had changed."""
+    script = sandbox.home / "meanwhile.sh"
+    script.write_text(
+        f'sed -i "s/^title: one/title: ours/" "$1"\n'
+        f"{sys.executable} -m taskkeep update {sandbox.task} --assignee bob --title theirs -q\n"
+    )
+    assert sandbox("edit", sandbox.task, "--json", EDITOR=f"sh {script}").error["code"] == "stale_etag"
+    sandbox("update", sandbox.task, "--priority", "high")
+
+    saved = sandbox("edit", sandbox.task, EDITOR="true", TASKKEEP_FORMAT="json").json["tasks"][0]
+
+    assert (saved["title"], saved["assignee"], saved["priority"]) == ("ours", "bob", "high")
+
+
 def test_an_emptied_page_changes_nothing_and_drops_what_was_kept(sandbox: Sandbox) -> None:
     assert sandbox("edit", sandbox.task, EDITOR=editor(sandbox, "status: todo", "status: none")).status == 4
     emptied = sandbox("edit", sandbox.task, EDITOR="cp /dev/null", TASKKEEP_FORMAT="json")
