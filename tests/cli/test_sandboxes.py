@@ -254,6 +254,20 @@ def test_what_another_user_left_here_is_named(sandbox: Sandbox) -> None:
     assert "permissions" in sandbox("backups", "list", "--json").error["hint"]
 
 
+def test_what_is_saved_is_said_to_be_where_old_snapshots_cannot_be_looked_through(sandbox: Sandbox) -> None:
+    """Nor what was noted of them: neither is any reason to call the save failed."""
+    local = sandbox.folder / ".taskkeep" / "local"
+    (local / "cache" / "backups").unlink()
+    (local / "backups").chmod(0o300)
+    saved = sandbox("add", "three", "--json")
+    assert (saved.status, saved.json["warnings"][0].endswith("Permission denied")) == (0, True)
+    (local / "backups").chmod(0o700)
+    (local / "backups.jsonl").mkdir()
+    saved = sandbox("add", "four", "--json")
+    assert (saved.status, saved.json["warnings"][0].endswith("backups.jsonl is a folder")) == (0, True)
+    assert sandbox("verify", "--json").json["findings"] == []
+
+
 def test_what_cannot_be_taken_out_of_git_stays_whole(sandbox: Sandbox) -> None:
     sandbox.forbid(sandbox.folder / ".git")
     answer = sandbox("uninstall", "--json")
