@@ -838,6 +838,8 @@ def test_a_snapshot_holds_what_was_before_for_its_owner_alone(kit: Any) -> None:
         (".", "cache", "tmp"), 0o700
     )
     assert [(kit.local / name).stat().st_mode & 0o077 for name in ("cache", "tmp")] == [0, 0]
+    private = [kit.local / "audit.jsonl", *(kit.local / "cache").iterdir(), *(kit.local / "backups").iterdir()]
+    assert {path.name: path.stat().st_mode & 0o777 for path in private} == {path.name: 0o600 for path in private}
     assert kit.file.stat().st_mode & 0o777 == 0o664
 
 
