@@ -918,7 +918,11 @@ class Project:
             head = read_head(repository).commit
             met = branches.Met(head, head, [])
             if asked.dry_run:
-                met = branches.foresee(repository, theirs) if theirs else met._replace(backlog=before)
+                met = (
+                    branches.foresee(repository, theirs, rebases=source.rebases)
+                    if theirs
+                    else met._replace(backlog=before)
+                )
             elif theirs is not None and source.rebases:
                 met = branches.rebase_onto(writer, theirs)
             elif theirs is not None:

@@ -16,6 +16,7 @@ _MONTH_DAYS = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 # too, since each that a table lacks costs an exception inside.
 _ZEROS = str.maketrans("0123456789-:.TZ", "0000000000-:.TZ")
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
+_HEX, _SHOWN = frozenset("0123456789abcdef"), 8  # an event is named by so many digits of its id
 _LAST = 253_402_300_800 * SECOND  # the first microsecond of the year 10000
 _FIRST = -62_135_596_800 * SECOND  # the first of the year 1
 
@@ -94,7 +95,8 @@ def read_moment(text: str, *, now: str, field: str = "time", end: bool = False) 
 
     Takes a date (its first moment in UTC, with *end* its last), a time of RFC 3339 with any
     offset (none: UTC; a blank for the ``T``; seconds and fraction may be missing), and a
-    duration before *now* like ``7d``. Raises InvalidField.
+    duration before *now* like ``7d``. Eight characters that could begin an event's id, as they are shown
+    everywhere, are no duration. Raises InvalidField.
     """
     text = text.strip()
     if is_date(text):
@@ -102,6 +104,8 @@ def read_moment(text: str, *, now: str, field: str = "time", end: bool = False) 
     try:
         if text[:4].isdigit() and text[4:5] == "-":
             return to_text(_read_rfc3339(text, end=end))
+        if len(text) >= _SHOWN and _HEX.issuperset(text.lower()):
+            raise ValueError
         return later(now, -seconds_of(text))
     except (ValueError, InvalidField):
         raise InvalidField(

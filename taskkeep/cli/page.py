@@ -163,7 +163,7 @@ def run_editor(text: str, name: str) -> str:
     except FileNotFoundError:
         raise Outside("the editor left no page; nothing was changed") from None
     try:
-        changed = data.decode("utf-8")
+        changed = data.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise InputInvalid("the page is not UTF-8 any more", hint=f"It is kept in {path}.", file=path) from None
     os.unlink(path)

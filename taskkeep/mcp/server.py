@@ -33,7 +33,10 @@ def serve(folder: str | None = None, *, actor: str | None = None) -> None:
         async with stdio_server() as (read, write):
             await server.run(read, write, server.create_initialization_options())
 
-    anyio.run(run)
+    try:
+        anyio.run(run)
+    except* BrokenPipeError:
+        pass  # the client reads no more: what it asked for is done, and nobody is left to tell
 
 
 def make_server(folder: str | None = None, *, actor: str | None = None) -> Server[Any]:

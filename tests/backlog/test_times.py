@@ -111,6 +111,13 @@ def test_a_moment_is_written_in_many_ways(text: str, moment: str, last: str) -> 
     assert times.read_moment(text, now=NOW, end=True) == last
 
 
+@pytest.mark.parametrize("text", ["7102657d", "1d23456D", "000000007d"])
+def test_what_may_be_the_beginning_of_an_events_id_is_no_duration(text: str) -> None:
+    with pytest.raises(InvalidField, match="is no time"):
+        times.read_moment(text, now=NOW)
+    assert times.read_moment("102657d", now=NOW).startswith("1745")
+
+
 @given(st.text(max_size=40) | st.text("0123456789-:TZ+. ", max_size=30))
 def test_other_text_is_refused_by_name(text: str) -> None:
     try:

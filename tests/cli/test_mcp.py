@@ -38,3 +38,22 @@ def test_it_ends_when_nobody_is_there_any_more(cli: Cli) -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, b"")
+
+
+@pytest.mark.skipif(find_spec("mcp") is None, reason="the extra 'mcp' is not installed")
+def test_a_client_that_reads_no_more_is_no_bug(cli: Cli) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", "from taskkeep.cli.main import main; main()", "mcp"],
+        cwd=cli.folder,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as server:
+        assert server.stdin is not None
+        assert server.stdout is not None
+        assert server.stderr is not None
+        server.stdout.close()
+        server.stdin.write(b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n')
+        server.stdin.close()
+        assert (server.wait(60), server.stderr.read()) == (0, b"")

@@ -246,7 +246,7 @@ def test_what_another_user_left_here_is_named(sandbox: Sandbox) -> None:
     (local / "backups").chmod(0)
     (local / "lock").chmod(0o400)
     judged = sandbox("verify", "--json")
-    assert (judged.status, [one["code"] for one in judged.json["findings"]]) == (0, ["unreadable"])
+    assert (judged.status, [one["code"] for one in judged.json["findings"]]) == (0, ["damaged_backup"])
     named = sandbox("doctor", "--json")
     assert (named.status, named.json["findings"][0]["code"]) == (1, "disk")
     assert ".taskkeep/local/backups, .taskkeep/local/lock" in named.json["findings"][0]["message"]
@@ -279,6 +279,11 @@ def test_a_page_that_was_written_is_not_lost_where_it_cannot_be_saved(sandbox: S
     assert "hours of work" in Path(answer.error["details"]["kept"]).read_text()
     assert answer.error["details"]["kept"] in answer.error["hint"]
     Path(answer.error["details"]["kept"]).unlink()
+
+
+def test_an_editor_may_put_a_byte_order_mark_before_the_page(sandbox: Sandbox) -> None:
+    answer = sandbox("edit", sandbox.task, "--json", EDITOR=editor(sandbox, "---\n# T", "\ufeff---\n# T"))
+    assert (answer.status, answer.json["changed"]) == (0, False)
 
 
 def test_an_emptied_page_changes_nothing_and_drops_what_was_kept(sandbox: Sandbox) -> None:

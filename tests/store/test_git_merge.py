@@ -17,7 +17,7 @@ import taskkeep
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
-from taskkeep.errors import RepositoryBusy, SecretFound, TasksLost, Usage
+from taskkeep.errors import Refused, RepositoryBusy, SecretFound, TasksLost, Usage
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.merging.citations import citations
 from taskkeep.store.placement import Placement
@@ -593,6 +593,19 @@ def test_a_rebase_under_way_is_named_to_sync(kit: Any) -> None:
         kit.project.sync()
 
 
+def test_what_stands_in_the_way_of_a_merge_is_named(kit: Any) -> None:
+    kit.git("checkout", "-q", "-b", "other")
+    (kit.folder / "notes").write_text("theirs")
+    kit.git("add", "notes")
+    kit.git("commit", "-q", "-m", "notes")
+    kit.git("checkout", "-q", "main")
+    kit.project.add("ours")
+    (kit.folder / "notes").write_text("mine")
+
+    with pytest.raises(Refused, match=r"would be overwritten by merge: notes$"):
+        kit.project.merge("other")
+
+
 # -- the driver ------------------------------------------------------------------------------------------
 
 
@@ -869,6 +882,10 @@ def test_two_backlogs_begun_apart_are_merged(new_repository: Any, scratch: Path)
         kit.project.add(f"of {name}")
         kits.append(kit)
     one = kits[0]
+    one.git("fetch", "-q", str(scratch / "two"), "main:theirs")
+    for dry_run in (True, False):
+        with pytest.raises(Refused, match="unrelated histories"):
+            one.project.merge("theirs", dry_run=dry_run)
 
     one.git("pull", "-q", "--no-rebase", "--no-edit", "--allow-unrelated-histories", str(scratch / "two"), "main")
 

@@ -267,7 +267,7 @@ def test_a_git_that_cannot_be_read_is_said_and_the_files_are_judged(kit: Any) ->
 
     verdict = kit.project.verify()
 
-    assert told(verdict) == [("unreadable", "warning")]
+    assert told(verdict) == [("unreadable", "error")]
     assert verdict.checked["tasks"] == 2
     with pytest.raises(taskkeep.Outside):
         kit.project.verify(base="HEAD")

@@ -45,10 +45,14 @@ class Answer(NamedTuple):
 
     @property
     def trouble(self) -> str:
-        """The last telling line of the error output, for a message."""
+        """The telling line of the error output, for a message, with the first of the names that it announces."""
         lines = [line for line in self.err.decode("utf-8", "replace").splitlines() if line.strip()]
         fatal = [line for line in lines if line.startswith(("fatal:", "error:"))] or lines
-        return fatal[0].partition(": ")[2] or fatal[0] if fatal else f"git ended with {self.status}"
+        if not fatal:
+            return f"git ended with {self.status}"
+        names = lines[lines.index(fatal[0]) + 1 :] if fatal[0].endswith(":") else []
+        told = ", ".join(name.strip() for name in names[:3] if name.startswith("\t"))
+        return f"{fatal[0].partition(': ')[2] or fatal[0]} {told}".rstrip()
 
     @property
     def refused(self) -> bool:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 # What git runs while it merges or rebases, if the repository's own configuration names it.
 _PROGRAMS = r"^(filter\..*\.(clean|smudge|process)|merge\..*\.driver)$"
+HINT = "Run 'git status' to see more."
 _PROTOCOLS = ("file", "git", "http", "https", "ssh")
 
 
@@ -39,12 +40,14 @@ class Met(NamedTuple):
     backlog: Backlog | None = None
 
 
-def foresee(repository: Repository, theirs: str) -> Met:
-    """Return what merging *theirs* into HEAD would give, without touching anything."""
+def foresee(repository: Repository, theirs: str, *, rebases: bool = False) -> Met:
+    """Return what merging *theirs* into HEAD would give, without touching anything. Raises Refused where git would."""
     head = read_head(repository).commit
     if head is None:
         raise RepositoryBusy("this branch has no commit yet", hint="Commit something first.")
     base = repository.run("merge-base", head, theirs).text.split("\n")[0]
+    if not base and not rebases:
+        raise Refused("git would not merge: refusing to merge unrelated histories", hint=HINT)
     versions = [_at(repository, commit) for commit in (base, head, theirs)]
     if (past := driver.common_past(repository.folder, repository.prefix + BACKLOG, head, theirs)) is not None:
         versions[0] = past
@@ -138,7 +141,7 @@ def _judge(repository: Repository, answer: Answer, what: str) -> None:
         raise RepositoryBusy(
             f"the {what} is open: conflicts in {', '.join(files[:5])}", hint=hint, files=files, conflicts=told
         )
-    raise Refused(f"git would not {what}: {answer.trouble}", hint="Run 'git status' to see more.")
+    raise Refused(f"git would not {what}: {answer.trouble}", hint=HINT)
 
 
 # -- with another repository ---------------------------------------------------------------------------

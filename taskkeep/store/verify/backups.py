@@ -33,9 +33,8 @@ def check_backups(root: Root, events: Iterable[Event], findings: Findings) -> in
         return 0
     except PermissionError as error:
         findings.add(
-            "unreadable",
+            "damaged_backup",
             f"the snapshots cannot be read: {error.strerror}",
-            severity="warning",
             file=None,
             hint="They are their owner's: whoever made them can check them.",
         )

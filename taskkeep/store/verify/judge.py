@@ -83,9 +83,9 @@ class Judgement:
         except TaskkeepError as error:
             if asked.base is not None or asked.head is not None or asked.staged or asked.history:
                 raise
-            # The files can be judged without git; that it cannot be read is said.
+            # The files can be judged without git; what it would have shown is not healthy for that.
             self.repository = None
-            self.findings.add("unreadable", error.message, severity="warning", file=None, hint=error.hint)
+            self.findings.add("unreadable", error.message, file=None, hint=error.hint)
         if self.repository is not None and self.root is not None:
             self.prefix = self.repository.prefix if self.root.path == self.repository.folder else self.prefix
         self.shared = Shared(self.repository)
