@@ -212,7 +212,9 @@ def test_an_empty_backlog_that_is_gone_is_named_too(bare_kit: Any) -> None:
     bare_kit.git("commit", "-q", "-m", "gone")
     shutil.rmtree(bare_kit.folder / ".taskkeep", ignore_errors=True)
     verdict = verify(str(bare_kit.folder), base="base")
-    assert any("is gone" in one["message"] for one in verdict.findings)
+    [found] = [one for one in verdict.findings if "is gone" in one["message"]]
+    assert (found["code"], found["severity"], found["line"]) == ("unreadable", "error", 1)
+    assert found["hint"] == "Bring it back from git."
 
 
 def test_a_backlog_without_a_first_commit_waits_for_it(bare_kit: Any) -> None:
