@@ -54,9 +54,14 @@ def test_loose_objects_are_packed_and_nothing_is_lost(kit: Any, monkeypatch: Any
     monkeypatch.setattr(doctor, "MANY_OBJECTS", 10)
     kit.project.add("third")
     assert codes(kit) == {"growth"}
+    (kit.folder / "unreachable").write_text("no commit has this, and it stays")
+    kit.git("hash-object", "-w", "unreachable")
+    (kit.folder / "unreachable").unlink()
     before = kit.project.doctor().checked
 
     found = kit.project.doctor(fix=True).checked
+
+    assert found["loose_objects"] == 1
 
     gone, freed = (before[name] - found[name] for name in ("loose_objects", "loose_bytes"))
     assert found["fixed"] == [f"repacked {gone} loose objects, {freed >> 10} KiB"]

@@ -843,6 +843,20 @@ def test_a_snapshot_holds_what_was_before_for_its_owner_alone(kit: Any) -> None:
     assert kit.file.stat().st_mode & 0o777 == 0o664
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_a_clones_own_folder_is_made_by_the_first_that_writes_there(kit: Any, scratch: Path) -> None:
+    """Open as the user's other folders are; what a save works in is its owner's alone."""
+    clone = kit.clone(scratch / "clone")
+    before = os.umask(0o022)
+    try:
+        clone.project.add("third")
+    finally:
+        os.umask(before)
+    modes = {name: (clone.local / name).stat().st_mode & 0o777 for name in (".", "cache", "tmp", "backups")}
+    assert modes == {".": 0o755, "cache": 0o700, "tmp": 0o700, "backups": 0o700}
+    assert (clone.local / ".gitignore").read_bytes() == b"*\n"
+
+
 def test_what_is_this_checkouts_own_is_not_in_git(kit: Any) -> None:
     write_in_every_way(kit)
 
