@@ -182,14 +182,14 @@ def test_a_merge_is_signed_by_the_users_own_program(
     other: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for gpg signs what the user's configuration has signed; the repository's own is not run."""
-    for name, words in (("mine", "MINE"), ("evil", "EVIL")):
+    for name, words in (("mi=ne", "MINE"), ("evil", "EVIL")):
         program = tmp_path / name
         program.write_text(
             f"#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\n"
             f"printf -- '-----BEGIN PGP SIGNATURE-----\\n\\n{words}\\n-----END PGP SIGNATURE-----\\n'\n"
         )
         program.chmod(0o755)
-    (tmp_path / "config").write_text(f"[gpg]\n\tprogram = {tmp_path / 'mine'}\n")
+    (tmp_path / "config").write_text(f"[gpg]\n\tprogram = {tmp_path / 'mi=ne'}\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
     other.git("config", "gpg.program", str(tmp_path / "evil"))
     other.git("config", "gpg.ssh.defaultKeyCommand", str(tmp_path / "evil"))

@@ -109,6 +109,7 @@ def test_a_save_that_was_cut_short_and_a_commit_that_waits_are_named(kit: Any, r
     """And what it left lies there rightly, until it is settled."""
     kit.project.add("waits", commit=False)
     assert run_and_die(kit, "local/journal", "project.add('killed', commit=False)")
+    (kit.local / "tmp" / "half").write_text("of what was to be written")
     assert codes(kit) == {"interrupted", "pending_commit"}
     kit.project.recover()
     assert codes(kit) == set()

@@ -439,6 +439,25 @@ def test_a_change_whose_commit_git_took_back_waits_again(kit: Any, way: str, set
     assert kit.clone(kit.folder.parent / "clone").project.verify(strict=True).findings == []
 
 
+def test_below_the_top_a_change_whose_commit_git_took_back_waits_as_well(bare_kit: Any) -> None:
+    """And nothing else does."""
+    root = bare_kit.folder / "packages" / "one"
+    root.mkdir(parents=True)
+    taskkeep.init(str(root))
+    project = taskkeep.open(str(root))
+    project.add("first")
+    project.add("second")
+    bare_kit.git("reset", "-q", "HEAD~1")
+    assert project.status()["pending"]
+
+    project.recover()
+
+    assert not project.status()["pending"]
+    assert len(bare_kit.git("show", "--format=", "--name-only", "HEAD").split()) == 2
+    bare_kit.git("commit", "-q", "--allow-empty", "-m", "the user's")
+    assert not project.status()["pending"]
+
+
 def test_on_a_new_line_of_history_the_whole_log_is_committed(kit: Any) -> None:
     kit.git("checkout", "-q", "--orphan", "anew")
     kit.project.add("third")
