@@ -11,7 +11,7 @@ import pytest
 
 import taskkeep
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import AmbiguousPoint, GitUnavailable, Outside, Refused, RepositoryBusy
+from taskkeep.errors import AmbiguousPoint, GitUnavailable, NotFound, Outside, Refused, RepositoryBusy
 from taskkeep.store.git.repository import Repository
 from taskkeep.store.git.revision import commit_of
 from taskkeep.store.merging import branches
@@ -66,6 +66,52 @@ def test_without_git_there_is_nothing_to_merge(scratch: Path, what: str) -> None
     project = taskkeep.open(str(scratch))
     with pytest.raises(Outside, match="in no git repository"):
         project.merge("other") if what == "merge" else project.sync()
+
+
+@pytest.mark.parametrize(
+    ("config", "asked", "found"),
+    [
+        ("", None, ("origin", "refs/heads/main", "refs/remotes/origin/main", False)),
+        ("", "up", ("up", "refs/heads/main", "refs/remotes/up/main", False)),
+        ("branch.main.remote up", None, ("up", "refs/heads/main", "refs/remotes/up/main", False)),
+        (
+            "branch.main.remote up\nbranch.main.merge refs/heads/theirs",
+            None,
+            ("up", "refs/heads/theirs", "refs/remotes/up/theirs", False),
+        ),
+        (
+            "branch.main.remote up\nbranch.main.merge refs/heads/theirs",
+            "origin",
+            ("origin", "refs/heads/main", "refs/remotes/origin/main", False),
+        ),
+        ("branch.other.remote up", None, ("origin", "refs/heads/main", "refs/remotes/origin/main", False)),
+        *[
+            (f"pull.rebase {value}", None, ("origin", "refs/heads/main", "refs/remotes/origin/main", rebases))
+            for value, rebases in (
+                ("true", True), ("merges", True), ("interactive", True), ("false", False), ("FALSE", False),
+                ("no", False), ("off", False), ("0", False),
+            )
+        ],
+        (
+            "pull.rebase true\nbranch.main.rebase false",
+            None,
+            ("origin", "refs/heads/main", "refs/remotes/origin/main", False),
+        ),
+    ],
+)  # fmt: skip
+def test_a_branch_follows_what_git_pull_would_take(kit: Any, config: str, asked: str | None, found: Any) -> None:
+    for remote in ("origin", "up"):
+        kit.git("remote", "add", remote, "/nowhere")
+    for row in filter(None, config.split("\n")):
+        kit.git("config", *row.split(" "))
+    assert branches.upstream(Repository(str(kit.folder)), asked) == found
+
+
+@pytest.mark.parametrize("remote", ["none", "--upload-pack=x", "-x"])
+def test_a_remote_that_is_none_is_named(kit: Any, remote: str) -> None:
+    with pytest.raises(NotFound, match=f"no remote '{remote}'") as refused:
+        kit.project.sync(remote=remote)
+    assert "git remote" in refused.value.hint
 
 
 def test_a_detached_head_follows_nobody(kit: Any) -> None:
@@ -136,14 +182,14 @@ def test_a_merge_is_signed_by_the_users_own_program(
     other: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A stand-in for gpg signs what the user's configuration has signed; the repository's own is not run."""
-    for name, words in (("mine", "MINE"), ("evil", "EVIL")):
+    for name, words in (("mi=ne", "MINE"), ("evil", "EVIL")):
         program = tmp_path / name
         program.write_text(
             f"#!/bin/sh\ncat >/dev/null\necho '[GNUPG:] SIG_CREATED ' >&2\n"
             f"printf -- '-----BEGIN PGP SIGNATURE-----\\n\\n{words}\\n-----END PGP SIGNATURE-----\\n'\n"
         )
         program.chmod(0o755)
-    (tmp_path / "config").write_text(f"[gpg]\n\tprogram = {tmp_path / 'mine'}\n")
+    (tmp_path / "config").write_text(f"[gpg]\n\tprogram = {tmp_path / 'mi=ne'}\n")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
     other.git("config", "gpg.program", str(tmp_path / "evil"))
     other.git("config", "gpg.ssh.defaultKeyCommand", str(tmp_path / "evil"))

@@ -54,9 +54,14 @@ def test_loose_objects_are_packed_and_nothing_is_lost(kit: Any, monkeypatch: Any
     monkeypatch.setattr(doctor, "MANY_OBJECTS", 10)
     kit.project.add("third")
     assert codes(kit) == {"growth"}
+    (kit.folder / "unreachable").write_text("no commit has this, and it stays")
+    kit.git("hash-object", "-w", "unreachable")
+    (kit.folder / "unreachable").unlink()
     before = kit.project.doctor().checked
 
     found = kit.project.doctor(fix=True).checked
+
+    assert found["loose_objects"] == 1
 
     gone, freed = (before[name] - found[name] for name in ("loose_objects", "loose_bytes"))
     assert found["fixed"] == [f"repacked {gone} loose objects, {freed >> 10} KiB"]
@@ -66,14 +71,15 @@ def test_loose_objects_are_packed_and_nothing_is_lost(kit: Any, monkeypatch: Any
     kit.assert_sound()
 
 
-def test_no_repack_while_another_git_works(kit: Any, monkeypatch: Any) -> None:
+@pytest.mark.parametrize("name", ["index.lock", "HEAD.lock", "gc.pid", "packed-refs.lock", "shallow.lock"])
+def test_no_repack_while_another_git_works(kit: Any, monkeypatch: Any, name: str) -> None:
     monkeypatch.setattr(doctor, "WORTH_PACKING", 5)
-    lock = kit.folder / ".git" / "gc.pid"
+    lock = kit.folder / ".git" / name
     lock.write_text("1 here\n")
 
     [done] = kit.project.doctor(fix=True).checked["fixed"]
 
-    assert "another git is at work" in done
+    assert done == f"did not repack: another git is at work ({name})"
     assert lock.exists()
 
 
@@ -103,6 +109,7 @@ def test_a_save_that_was_cut_short_and_a_commit_that_waits_are_named(kit: Any, r
     """And what it left lies there rightly, until it is settled."""
     kit.project.add("waits", commit=False)
     assert run_and_die(kit, "local/journal", "project.add('killed', commit=False)")
+    (kit.local / "tmp" / "half").write_text("of what was to be written")
     assert codes(kit) == {"interrupted", "pending_commit"}
     kit.project.recover()
     assert codes(kit) == set()
@@ -136,9 +143,40 @@ def test_many_files_of_the_log_are_advised_about(kit: Any, monkeypatch: Any) -> 
     assert any(line.startswith("the log has 3 files") for line in kit.project.doctor().checked["advice"])
 
 
+def test_what_lies_aside_is_told_with_its_size(kit: Any, monkeypatch: Any) -> None:
+    """Files that were replaced, edits that were refused, snapshots: how many, how large, and what takes them away."""
+    told = kit.project.doctor().checked["advice"]
+    assert [line.partition(":")[0] for line in told] == ["backups"]
+    count, rule = len(kit.project.backups()), "all of 24 hours, one a day for 30 days"
+    oldest = kit.project.backups()[-1]["time"]
+    assert told == [f"backups: {count}, the oldest of {oldest[:16]}Z; kept are {rule}"]
+    for name, sizes in (("damaged", (3, 4)), ("edits", (5,))):
+        (kit.local / name).mkdir(exist_ok=True)
+        for size in sizes:
+            (kit.local / name / str(size)).write_text("x" * size)
+    monkeypatch.setattr(doctor, "KEPT", 1)
+    monkeypatch.setattr(doctor, "WORTH_PACKING", 5)
+    found = kit.project.doctor()
+    loose = found.checked["loose_objects"]
+    assert found.checked["advice"] == [
+        "the log has 3 files: 'taskkeep doctor --fix' packs the old ones into one",
+        f"git keeps {loose} loose objects: 'taskkeep doctor --fix' packs them",
+        *told,
+        ".taskkeep/local/damaged keeps files that were replaced: 2, 7 bytes, yours to delete",
+        ".taskkeep/local/edits keeps edits that were refused: 1, 5 bytes, yours to delete",
+    ]
+    assert found.findings == []
+
+
 def test_without_snapshots_none_are_told_of(bare_kit: Any) -> None:
     taskkeep.init(str(bare_kit.folder))
     assert bare_kit.project.doctor().checked["advice"] == []
+
+
+def test_a_backlog_in_no_repository_is_warned_of(kit: Any) -> None:
+    shutil.rmtree(kit.folder / ".git")
+    [finding] = look(kit)
+    assert (finding["code"], finding["severity"]) == ("git", "warning")
 
 
 def test_a_git_that_is_too_old_is_named_with_what_is_needed(kit: Any, git_that: FakeGit) -> None:

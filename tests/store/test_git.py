@@ -363,6 +363,43 @@ def test_a_shared_branch_that_git_does_not_move_is_told(kit: Any, git_that: Fake
     refused(kit, CommitFailed, "would not move the branch")
 
 
+def test_git_is_given_the_users_surroundings_and_asks_nobody(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what begins with GIT_ only who commits and what was configured: no other index, folder or editor."""
+    kept = ["GIT_AUTHOR_NAME", "GIT_COMMITTER_DATE", "GIT_CONFIG_COUNT", "GIT_CEILING_DIRECTORIES", "GIT_TRACE2"]
+    taken = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_NAMESPACE", "GIT_EXTERNAL_DIFF"]
+    for name in [*kept, *taken, "GIT_EDITOR", "GIT_ASKPASS", "SSH_ASKPASS", "LC_ALL", "HERE"]:
+        monkeypatch.setenv(name, "given")
+
+    found = git.environment({"GIT_INDEX_FILE": "ours"})
+
+    quiet = {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", "GIT_EDITOR": "false", "GIT_ASKPASS": "", "SSH_ASKPASS": ""}
+    assert {name: found.pop(name) for name in quiet} == quiet
+    assert found.pop("GIT_INDEX_FILE") == "ours"
+    assert {name for name in found if name.startswith("GIT_")} == {*kept, "GIT_CONFIG_GLOBAL", "GIT_CONFIG_NOSYSTEM"}
+    assert found["HERE"] == "given"
+    assert found["PATH"] == os.environ["PATH"]
+
+
+@pytest.mark.parametrize(
+    ("err", "trouble"),
+    [
+        (b"", "git ended with 3"),
+        (b"\n  \n", "git ended with 3"),
+        (b"warning: odd\nfatal: it broke\nerror: more\n", "it broke"),
+        (b"hint: try\nerror: it: broke\n", "it: broke"),
+        (b"only words\nand more\n", "only words"),
+        (b"\xff\n", "\ufffd"),
+    ],
+)
+def test_of_what_git_says_the_telling_line_is_repeated(err: bytes, trouble: str) -> None:
+    assert git.Answer(3, b"", err).trouble == trouble
+
+
+@pytest.mark.parametrize("words", ["Permission denied", "Read-only file system", "Operation not permitted", ""])
+def test_a_refusal_of_the_system_is_known_by_its_words(words: str) -> None:
+    assert git.Answer(128, b"", f"fatal: could not write: {words}\n".encode()).refused is bool(words)
+
+
 # -- the root ----------------------------------------------------------------------------------
 
 

@@ -620,6 +620,7 @@ def test_uninstall_takes_the_driver_out_and_the_next_save_leaves_it_out(kit: Any
     assert "merge_driver" in {finding["code"] for finding in kit.project.doctor().findings}
     kit.project.doctor(fix=True)
     assert kit.project.doctor().findings == []
+    assert not (kit.local / "uninstalled").exists()
 
 
 def test_a_driver_of_another_name_is_left_alone(kit: Any) -> None:

@@ -51,6 +51,8 @@ def test_the_lines_of_a_file_keep_their_kind_of_line_break() -> None:
 def test_in_a_script_the_lines_come_before_all_that_might_end_it() -> None:
     text = "#!/bin/bash\nexit 0\n"
     assert with_block(text, BLOCK, name="f", first=True) == "#!/bin/bash\n# begin\none\ntwo\n# end\nexit 0\n"
+    assert with_block("exit 0\n", BLOCK, name="f", first=True) == "# begin\none\ntwo\n# end\nexit 0\n"
+    assert with_block("#!/bin/sh", BLOCK, name="f", first=True) == "#!/bin/sh\n# begin\none\ntwo\n# end\n"
 
 
 @pytest.mark.parametrize("text", ["# begin\n", "# end\n", "# end\n# begin\n", "# begin\n# end\n# begin\n# end\n"])

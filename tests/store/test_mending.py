@@ -247,8 +247,10 @@ def test_a_damaged_backup_that_nobody_else_has_is_refused(kit: Any) -> None:
     strange = kit.local / "backups" / "backlog_20200101_000000_000000.json"
     strange.write_bytes(b'{"version": 1, "tasks": [')
 
-    with pytest.raises(BackupDamaged):
+    with pytest.raises(BackupDamaged, match=strange.name) as refused:
         kit.project.restore(at=strange.name)
+    assert refused.value.details["backup"] == strange.name
+    assert refused.value.details["time"].startswith("2020-01-01T00:00:00")
     assert [row["damaged"] for row in kit.project.backups()] == [False, False, True]
     assert any("nothing has what it held" in done for done in kit.project.doctor(fix=True).checked["fixed"])
 

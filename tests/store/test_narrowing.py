@@ -50,6 +50,28 @@ def test_what_breaks_a_rule_is_refused(strict: Any, fields: dict[str, Any], word
     assert strict.files() == before
 
 
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        ("title = { minLength = 9 }", "title does not keep to minLength 9"),
+        ("title = { maxLength = 2 }", "title does not keep to maxLength 2"),
+        ('title = { pattern = "^x" }', "title does not keep to pattern ^x"),
+        ("labels = { minItems = 2 }", "labels does not keep to minItems 2"),
+        ("labels = { maxItems = 0 }", "labels does not keep to maxItems 0"),
+        ("labels = { uniqueItems = true, items = { minLength = 3 } }", "labels.0 does not keep to minLength 3"),
+        ('title = { const = "one" }', "title is not allowed by the schema (const)"),
+        ('type = { enum = ["bug"] }', "type is task, not one of bug"),
+        ('description = { type = "string" }\nrequired = ["description"]', "description is missing"),
+    ],
+)
+def test_each_kind_of_rule_is_told_by_its_name_and_value(kit: Any, rule: str, words: str) -> None:
+    (kit.root / ".taskkeep" / "config.toml").write_text(f"[schema]\n{rule}\n")
+    with pytest.raises(taskkeep.Invalid) as refused:
+        kit.project.add("new", labels=["ci"])
+    assert refused.value.message.endswith(words)
+    assert refused.value.hint == "The project demands it in .taskkeep/config.toml."
+
+
 def test_what_keeps_to_the_rules_passes(strict: Any) -> None:
     assert strict.project.add("new", **GOOD).changed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from taskkeep.errors import (
     Outside,
     TasksLost,
 )
-from taskkeep.store import schemas
+from taskkeep.store import files, schemas
 from taskkeep.store.layout import Root
 from taskkeep.store.setup import edits, git_hook
 from taskkeep.store.setup import init as setup
@@ -144,6 +145,20 @@ def test_a_dry_run_that_is_refused_leaves_the_base_where_it_is(kit: Any) -> None
     with pytest.raises(FieldsReverted):
         kit.project.adopt(base="base", dry_run=True)
     assert kit.files() == before
+
+
+def test_a_base_that_is_refused_leaves_nothing_that_waits(kit: Any) -> None:
+    """The events that it would have brought back are gone again, and so is the note of them."""
+    kit.git("branch", "base")
+    kit.git("rm", "-q", sorted(f".taskkeep/audit/{name}" for name in kit.log_files())[-1])
+    kit.git("commit", "-q", "-m", "an event is gone")
+    forget(kit)
+    edited(kit, lambda tasks: named(tasks, "first").update(status="never"))
+    before = kit.files()
+    with pytest.raises(taskkeep.TaskkeepError):
+        kit.project.adopt(base="base")
+    assert kit.files() == before
+    assert not (kit.local / "pending").exists()
 
 
 def test_a_base_needs_git_and_a_log_that_git_can_read(kit: Any, git_that: FakeGit, scratch: Path) -> None:
@@ -362,6 +377,31 @@ def test_uninstall_leaves_the_users_own_attributes(kit: Any, others: str | None)
     assert (path.read_text() if path.exists() else "") == (others if others is not None else "*.txt text\n")
     assert not path.exists() or path.stat().st_mode & 0o777 == 0o600
     assert setup.without_attributes(Root(str(kit.folder))).action == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("number", "hint"),
+    [
+        (errno.ENOSPC, "Free some space"),
+        (errno.EDQUOT, "Your quota is used up"),
+        (errno.EACCES, "Look at the permissions"),
+        (errno.EPERM, "Look at the permissions"),
+        (errno.EROFS, "mounted read-only"),
+        (errno.EMFILE, "Too many files are open"),
+        (errno.EIO, "Look at the disk"),
+    ],
+)
+def test_what_the_disk_refuses_is_said_with_what_stands_and_what_helps(number: int, hint: str) -> None:
+    error = OSError(number, "reason")
+    plain = files.disk_fault("it failed", error)
+    assert (plain.message, plain.details["uncertain"]) == ("it failed: reason; nothing was changed", False)
+    assert hint in plain.hint
+    assert plain.details["errno"] == number
+    assert files.disk_fault("it failed", error, left="half stands").message == "it failed: reason; half stands"
+    open_ = files.disk_fault("it failed", error, uncertain=True)
+    assert open_.message.startswith("it failed: reason; the outcome is uncertain")
+    assert open_.details["uncertain"] is True
+    assert files.disk_fault("it failed", OSError("only words")).message == "it failed: only words; nothing was changed"
 
 
 def test_edits_of_files_are_shown_as_a_patch_shows_them(tmp_path: Path) -> None:

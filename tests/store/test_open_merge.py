@@ -101,6 +101,38 @@ def test_an_index_that_cannot_be_read_is_told(sides: Any, git_that: FakeGit) -> 
         sides[0].project.conflicts()
 
 
+@pytest.mark.parametrize(
+    ("way", "ours", "theirs"),
+    [
+        ("merge -q other", "main", "other"),
+        ("merge -q HASH", "main", "HASH"),
+        ("merge -q origin/other", "main", "origin/other"),
+        ("merge -q --squash other", "main", "other"),
+        ("cherry-pick other", "main", "other"),
+        ("rebase -q other", "other", "main"),
+        ("rebase -q --apply other", "other", "main"),
+        ("checkout -q --detach\nmerge -q other", "HEAD", "other"),
+    ],
+)
+def test_both_sides_of_a_conflict_are_named_whichever_way_they_met(
+    sides: Any, way: str, ours: str, theirs: str
+) -> None:
+    """By branch, and with who made each value."""
+    kit, name = sides[0], sides[0].git("rev-parse", "other").strip()
+    kit.git("update-ref", "refs/remotes/origin/other", "other")
+    for words in way.replace("HASH", name).split("\n"):
+        kit.git(*words.split(), check=words.startswith("checkout"))
+
+    [found] = kit.project.conflicts()
+
+    assert (found.ours.branch, found.theirs.branch) == (ours, theirs.replace("HASH", name))
+    assert (found.ours.actor, found.theirs.actor) == ("Ada", "Ada")
+    assert None not in (found.ours.time, found.theirs.time)
+    assert (found.ours.time < found.theirs.time) == way.startswith("rebase")
+    values = {found.conflict.ours: found.ours.time, found.conflict.theirs: found.theirs.time}
+    assert values["theirs"] < values["ours"]
+
+
 def test_a_squash_that_conflicts_is_told_as_one(sides: Any) -> None:
     kit = sides[0]
     kit.git("merge", "-q", "--squash", "other", check=False)
@@ -226,6 +258,21 @@ def test_an_index_that_another_git_holds_is_said_and_the_choice_stands(sides: An
     assert "ours" in kit.titles()
     kit.project.add("after")
     assert kit.project.verify().findings == []
+
+
+@pytest.mark.parametrize("name", ["odd", "odd.named"])
+def test_a_filter_that_the_repository_demands_is_not_run_to_stage_a_choice(sides: Any, name: str) -> None:
+    kit = sides[0]
+    kit.git("merge", "-q", "other", check=False)
+    for key, value in (("clean", "false"), ("process", "false"), ("required", "true")):
+        kit.git("config", f"filter.{name}.{key}", value)
+    (kit.folder / ".git" / "info").mkdir(exist_ok=True)
+    (kit.folder / ".git" / "info" / "attributes").write_text(f"backlog.json filter={name}\n")
+
+    kit.project.resolve(choice="theirs")
+
+    assert kit.git("ls-files", "-u") == ""
+    assert kit.git("show", ":backlog.json").encode() == kit.file.read_bytes()
 
 
 @pytest.mark.parametrize("command", ["get-regexp", "update-index", "'ls-files -z --'"])

@@ -439,6 +439,25 @@ def test_a_change_whose_commit_git_took_back_waits_again(kit: Any, way: str, set
     assert kit.clone(kit.folder.parent / "clone").project.verify(strict=True).findings == []
 
 
+def test_below_the_top_a_change_whose_commit_git_took_back_waits_as_well(bare_kit: Any) -> None:
+    """And nothing else does."""
+    root = bare_kit.folder / "packages" / "one"
+    root.mkdir(parents=True)
+    taskkeep.init(str(root))
+    project = taskkeep.open(str(root))
+    project.add("first")
+    project.add("second")
+    bare_kit.git("reset", "-q", "HEAD~1")
+    assert project.status()["pending"]
+
+    project.recover()
+
+    assert not project.status()["pending"]
+    assert len(bare_kit.git("show", "--format=", "--name-only", "HEAD").split()) == 2
+    bare_kit.git("commit", "-q", "--allow-empty", "-m", "the user's")
+    assert not project.status()["pending"]
+
+
 def test_on_a_new_line_of_history_the_whole_log_is_committed(kit: Any) -> None:
     kit.git("checkout", "-q", "--orphan", "anew")
     kit.project.add("third")
@@ -838,7 +857,23 @@ def test_a_snapshot_holds_what_was_before_for_its_owner_alone(kit: Any) -> None:
         (".", "cache", "tmp"), 0o700
     )
     assert [(kit.local / name).stat().st_mode & 0o077 for name in ("cache", "tmp")] == [0, 0]
+    private = [kit.local / "audit.jsonl", *(kit.local / "cache").iterdir(), *(kit.local / "backups").iterdir()]
+    assert {path.name: path.stat().st_mode & 0o777 for path in private} == {path.name: 0o600 for path in private}
     assert kit.file.stat().st_mode & 0o777 == 0o664
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_a_clones_own_folder_is_made_by_the_first_that_writes_there(kit: Any, scratch: Path) -> None:
+    """Open as the user's other folders are; what a save works in is its owner's alone."""
+    clone = kit.clone(scratch / "clone")
+    before = os.umask(0o022)
+    try:
+        clone.project.add("third")
+    finally:
+        os.umask(before)
+    modes = {name: (clone.local / name).stat().st_mode & 0o777 for name in (".", "cache", "tmp", "backups")}
+    assert modes == {".": 0o755, "cache": 0o700, "tmp": 0o700, "backups": 0o700}
+    assert (clone.local / ".gitignore").read_bytes() == b"*\n"
 
 
 def test_what_is_this_checkouts_own_is_not_in_git(kit: Any) -> None:

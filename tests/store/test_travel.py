@@ -65,6 +65,8 @@ def test_one_state_has_many_names(kit: Any) -> None:
     ):  # fmt: skip
         assert titles_at(kit, when) == {"first", "second"}, when
     assert titles_at(kit, "now") == {"first", "second", "third"}
+    stamp = event["timestamp"]
+    assert kit.project.at(stamp).point == ("time", stamp, stamp, event["event_id"], None)
     point = kit.project.at(snapshot).point
     assert point == ("backup", snapshot, newest["time"], event["event_id"], None)
 

@@ -196,6 +196,7 @@ def test_all_backlogs_of_a_folder_are_looked_at_tracked_or_new(case: Case) -> No
         (case.folder / name / ".taskkeep" / "audit" / "README").write_text("no event")
     (case.folder / ".gitignore").write_text("ignored/\n")
     verdict = verify(str(case.folder), every=True)
+    assert verdict.checked["prefix"] == ""
     assert {one["file"].partition("/")[0] for one in verdict.findings} == {"new"}
 
 
@@ -212,7 +213,9 @@ def test_an_empty_backlog_that_is_gone_is_named_too(bare_kit: Any) -> None:
     bare_kit.git("commit", "-q", "-m", "gone")
     shutil.rmtree(bare_kit.folder / ".taskkeep", ignore_errors=True)
     verdict = verify(str(bare_kit.folder), base="base")
-    assert any("is gone" in one["message"] for one in verdict.findings)
+    [found] = [one for one in verdict.findings if "is gone" in one["message"]]
+    assert (found["code"], found["severity"], found["line"]) == ("unreadable", "error", 1)
+    assert found["hint"] == "Bring it back from git."
 
 
 def test_a_backlog_without_a_first_commit_waits_for_it(bare_kit: Any) -> None:
@@ -278,6 +281,14 @@ def test_an_anchor_whose_past_is_not_whole_is_named(case: Case) -> None:
     assert case.project.verify(anchor=anchor).findings == []
     case.event_file("task_created", "alpha").unlink()
     assert any("past is not whole" in one["message"] for one in case.found(anchor=anchor))
+
+
+def test_what_lies_between_two_states_ends_with_the_heads_of_the_newer_one(case: Case) -> None:
+    case.project.add("one more")
+    verdict = case.project.verify(base="base")
+    assert verdict.changes.heads == verdict.checked["heads"]
+    assert len(verdict.changes.heads) == 1
+    assert verdict.changes.events == 2
 
 
 def test_what_is_wrong_here_and_in_the_head_is_said_once(case: Case) -> None:

@@ -612,6 +612,7 @@ def test_a_task_is_restored_by_the_id_that_it_has_today(kit: Any, monkeypatch: p
     assert saved.changed
     assert [task["priority"] for task in saved.tasks] == ["high"]
     assert saved.tasks[0]["uid"] == uid
+    assert kit.project.backlog().archived == {}
     with pytest.raises(TaskNotThen):
         kit.project.restore(["TNOBODY"], at=then)
 
