@@ -249,3 +249,18 @@ def test_a_packed_snapshot_is_whole_or_damaged(kit: Any, monkeypatch: pytest.Mon
         return
     with pytest.raises(BackupDamaged, match=r"cut off or too large|cannot be unpacked"):
         backups.content(root, "backlog_20200101_000000_000000.json.gz")
+
+
+def test_a_snapshot_made_by_hand_outlives_the_tidying_after_a_save(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit.project.add("third")
+    kit.project.make_backup(why="to keep")
+    made = kit.project.backups()[0]["name"]
+    looks: list[Any] = []
+    real = retention.surplus
+    monkeypatch.setattr(retention, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(retention, "surplus", lambda *given: looks.append(given[1]) or real(*given))
+
+    assert kit.project.add("fourth").warnings == []
+
+    assert looks == [[made]]
+    assert made in names(kit)
