@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import taskkeep
+from taskkeep.backlog import text
 from taskkeep.backlog.changes import Edit
 from taskkeep.backlog.times import later
 from taskkeep.errors import BackupDamaged, DiskFault, UnknownPoint
@@ -224,3 +225,42 @@ def test_a_backup_by_hand_needs_a_backlog(kit: Any) -> None:
     kit.file.unlink()
     with pytest.raises(taskkeep.TaskkeepError, match="gone"):
         kit.project.make_backup()
+
+
+@pytest.mark.parametrize(
+    "way", ["whole", "in two parts", "cut off", "cut within its end", "followed by rubbish", "large"]
+)
+def test_a_packed_snapshot_is_whole_or_damaged(kit: Any, monkeypatch: pytest.MonkeyPatch, way: str) -> None:
+    """However it was spoilt; and one that unpacks to more than a backlog may have is not unpacked."""
+    good = kit.file.read_bytes()
+    data = gzip.compress(good)
+    data = {
+        "in two parts": gzip.compress(good[:50]) + gzip.compress(good[50:]),
+        "cut off": data[: len(data) // 2],
+        "cut within its end": data[:-3],
+        "followed by rubbish": data + b"rubbish",
+    }.get(way, data)
+    (folder(kit) / "backlog_20200101_000000_000000.json.gz").write_bytes(data)
+    root = Root(str(kit.root))
+    if way == "large":
+        monkeypatch.setattr(text, "MAX_BYTES", len(good) - 1)
+    if way in ("whole", "in two parts"):
+        assert backups.content(root, "backlog_20200101_000000_000000.json.gz") == good
+        return
+    with pytest.raises(BackupDamaged, match=r"cut off or too large|cannot be unpacked"):
+        backups.content(root, "backlog_20200101_000000_000000.json.gz")
+
+
+def test_a_snapshot_made_by_hand_outlives_the_tidying_after_a_save(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit.project.add("third")
+    kit.project.make_backup(why="to keep")
+    made = kit.project.backups()[0]["name"]
+    looks: list[Any] = []
+    real = retention.surplus
+    monkeypatch.setattr(retention, "OFTEN_SAVES", 1)
+    monkeypatch.setattr(retention, "surplus", lambda *given: looks.append(given[1]) or real(*given))
+
+    assert kit.project.add("fourth").warnings == []
+
+    assert looks == [[made]]
+    assert made in names(kit)

@@ -289,6 +289,21 @@ def test_what_lies_between_two_states_ends_with_the_heads_of_the_newer_one(case:
     assert verdict.changes.heads == verdict.checked["heads"]
     assert len(verdict.changes.heads) == 1
     assert verdict.changes.events == 2
+    known = len(case.project.log(limit=0).events) - 2
+    assert verdict.checked["base"] == {"commit": case.git("rev-parse", "base").strip(), "events": known}
+
+
+def test_a_deletion_without_a_reason_is_shown_at_its_own_line(case: Case) -> None:
+    """The second of one request."""
+    ids = [case.task(title)["id"] for title in ("still 7", "still 9")]
+    case.project.delete(ids, why="both")
+    path = max(case.audit.rglob("*.jsonl"))
+    rows = [json.loads(row) for row in path.read_text().splitlines()]
+    rows[1]["why"] = None
+    rows[1]["hash"] = event_hash(rows[1])
+    path.write_bytes(b"".join(map(line, rows)))
+    [found] = [one for one in case.found() if one["code"] == "missing_why"]
+    assert (found["task_id"], found["line"]) == (rows[1]["task_id"], 2)
 
 
 def test_what_is_wrong_here_and_in_the_head_is_said_once(case: Case) -> None:

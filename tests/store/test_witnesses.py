@@ -698,6 +698,8 @@ def test_a_comparison_with_branches_that_have_just_met_tells_where_the_log_was_r
     found = kit.project.diff("HEAD")
     assert any("read from commit" in note for note in found.notes)
     assert not any(found.difference)
+    assert found.after.kind == "event"
+    assert found.after.name in {event["event_id"] for event in kit.project.log().events}
 
 
 @pytest.mark.parametrize("into", ["main", "side"])
