@@ -289,6 +289,7 @@ def test_what_lies_between_two_states_ends_with_the_heads_of_the_newer_one(case:
     assert verdict.changes.heads == verdict.checked["heads"]
     assert len(verdict.changes.heads) == 1
     assert verdict.changes.events == 2
+    assert case.project.verify().checked["commit"] == case.head()
     known = len(case.project.log(limit=0).events) - 2
     assert verdict.checked["base"] == {"commit": case.git("rev-parse", "base").strip(), "events": known}
 
