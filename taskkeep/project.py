@@ -394,6 +394,7 @@ class Project:
     def status(self) -> dict[str, Any]:
         """Return where this checkout stands: counts, what waits, what is in the way."""
         from taskkeep.store import pending
+        from taskkeep.store.git.commit import under_way
         from taskkeep.store.git.repository import repository_of
         from taskkeep.store.standing import is_hand_edited
 
@@ -409,6 +410,7 @@ class Project:
             "archived": len(backlog.archived),
             "git": repository is not None,
             "branch": branch,
+            "under_way": under_way(repository) if repository is not None else None,
             "pending": pending.is_waiting(self.root, repository),
             "interrupted": os.path.exists(self.root.journal),
             "hand_edit": is_hand_edited(self.root, backlog),

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 LINE = "---"
 FIELDS = ("title", "status", "priority", "type", "labels", "assignee", "role", "parent", "depends_on", "due")
 LISTS = ("labels", "depends_on")
+AS_OF = " as of "
 REFS = "external_refs"
 HELP = """\
 # Change what you like above and below; lines with # in the header are ignored.
@@ -29,7 +30,7 @@ HELP = """\
 
 def page_of(task: Mapping[str, Any], remarks: str = "") -> str:
     """The page of *task*. Equal tasks give equal pages."""
-    lines = [LINE, f"# {task['id']}"]
+    lines = [LINE, f"# {task['id']}{AS_OF}{task.get('updated_at', '')}"]
     lines += [f"{name}: {_shown(task.get(name))}".rstrip() for name in FIELDS]
     lines += [f"{REFS}:", *(f"- {ref}" for ref in task.get(REFS, ()))]
     lines.append("acceptance_criteria:")
@@ -106,6 +107,24 @@ def edit_of(task: Mapping[str, Any], text: str) -> Edit:
     before, after = parse(page_of(task)), parse(text)
     names = [*FIELDS, REFS, "acceptance_criteria", "description"]
     return Edit(set={name: after.get(name) for name in names if after.get(name) != before.get(name)})
+
+
+def made_of(text: str) -> str:
+    """The `updated_at` of the task that the page *text* was made of; "" where it does not say so any more."""
+    head = next((line for line in text.splitlines() if line.startswith("# ")), "")
+    return head.partition(AS_OF)[2].strip()
+
+
+def rebased(task: Mapping[str, Any], text: str, base: Mapping[str, Any]) -> str:
+    """The page of *task* with what the page *text* had changed in *base*, the task that it was made of.
+
+    A text that cannot be read stays as it is.
+    """
+    try:
+        changed = {**task, **edit_of(base, text).set}
+    except InputInvalid:
+        return text
+    return page_of({name: value for name, value in changed.items() if value is not None})
 
 
 def offered(task: Mapping[str, Any], kept: str | None) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import text
 from taskkeep.errors import BackupDamaged, DiskFault, TaskkeepError, UnknownPoint
-from taskkeep.store.files import append, disk_fault, make_folder, overwrite, read, sync_folder, write_new
+from taskkeep.store.files import append, make_folder, overwrite, read, sync_folder, write_new
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,13 +44,11 @@ def _snapshot_name() -> re.Pattern[str]:
 
 
 def names(root: Root) -> list[str]:
-    """The files of the folder that are snapshots by their names, oldest first. Raises DiskFault: it is its owner's."""
+    """The files of the folder that are snapshots by their names, oldest first. Raises OSError: it is its owner's."""
     try:
         found = os.listdir(root.backups)
     except FileNotFoundError:
         return []
-    except PermissionError as error:
-        raise disk_fault("the snapshots cannot be read", error) from error
     return sorted(name for name in found if _snapshot_name().fullmatch(name))
 
 

@@ -715,9 +715,10 @@ class Writer:
             outline.leave(root, self.file, outcome.backlog, {event["task_id"] for event in events if event["task_id"]})
             taken = (self.sha, placement.snapshot) if self.sha and placement.snapshot else None
             retention.tidy(root, self.config, len(self.bytes), taken)
-        except OSError as error:
+        except (OSError, TaskkeepError) as error:
             # The save is done; the next writer finds the record behind and makes it again.
-            self.warnings.append(f"saved, but the cache could not be brought up to date: {error.strerror}")
+            why = error.strerror if isinstance(error, OSError) else error.message
+            self.warnings.append(f"saved, but the cache could not be brought up to date: {why}")
 
     def _pack(self, names: Sequence[str], limit: int) -> None:
         few = len(names) <= limit and not pack.is_under_way(self.root)

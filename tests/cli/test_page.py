@@ -67,3 +67,18 @@ def test_a_refused_text_is_offered_with_what_is_so_now() -> None:
     assert "# now: the description differs too" in text
     assert page.edit_of(now, text).set["priority"] == "low"
     assert page.offered(now, text) == text
+
+
+def test_a_refused_text_is_laid_upon_the_task_as_it_is_now() -> None:
+    base = {**TASK, "updated_at": "2026-11-20T10:00:00.000000Z"}
+    kept = page.page_of(base).replace("priority: high", "priority: low").replace("labels: ci, docs", "labels:")
+    now = {**base, "status": "review", "updated_at": "2026-11-21T10:00:00.000000Z"}
+    assert page.made_of(kept) == base["updated_at"]
+
+    text = page.rebased(now, kept, base)
+
+    assert page.edit_of(now, text).set == {"priority": "low", "labels": None}
+    assert page.made_of(text) == now["updated_at"]
+    unreadable = kept.replace("title:", "titel:")
+    assert page.rebased(now, unreadable, base) == unreadable
+    assert page.made_of("no page") == ""

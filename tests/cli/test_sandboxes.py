@@ -254,6 +254,20 @@ def test_what_another_user_left_here_is_named(sandbox: Sandbox) -> None:
     assert "permissions" in sandbox("backups", "list", "--json").error["hint"]
 
 
+def test_what_is_saved_is_said_to_be_where_old_snapshots_cannot_be_looked_through(sandbox: Sandbox) -> None:
+    """Nor what was noted of them: neither is any reason to call the save failed."""
+    local = sandbox.folder / ".taskkeep" / "local"
+    (local / "cache" / "backups").unlink()
+    (local / "backups").chmod(0o300)
+    saved = sandbox("add", "three", "--json")
+    assert (saved.status, saved.json["warnings"][0].endswith("Permission denied")) == (0, True)
+    (local / "backups").chmod(0o700)
+    (local / "backups.jsonl").mkdir()
+    saved = sandbox("add", "four", "--json")
+    assert (saved.status, saved.json["warnings"][0].endswith("backups.jsonl is a folder")) == (0, True)
+    assert sandbox("verify", "--json").json["findings"] == []
+
+
 def test_what_cannot_be_taken_out_of_git_stays_whole(sandbox: Sandbox) -> None:
     sandbox.forbid(sandbox.folder / ".git")
     answer = sandbox("uninstall", "--json")
@@ -284,6 +298,21 @@ def test_a_page_that_was_written_is_not_lost_where_it_cannot_be_saved(sandbox: S
 def test_an_editor_may_put_a_byte_order_mark_before_the_page(sandbox: Sandbox) -> None:
     answer = sandbox("edit", sandbox.task, "--json", EDITOR=editor(sandbox, "---\n# T", "\ufeff---\n# T"))
     assert (answer.status, answer.json["changed"]) == (0, False)
+
+
+def test_a_page_that_was_refused_takes_nothing_back_of_what_others_did_meanwhile(sandbox: Sandbox) -> None:
+    """It is offered again as the task is now, with what it had changed."""
+    script = sandbox.home / "meanwhile.sh"
+    script.write_text(
+        f'sed -i "s/^title: one/title: ours/" "$1"\n'
+        f"{sys.executable} -m taskkeep update {sandbox.task} --assignee bob --title theirs -q\n"
+    )
+    assert sandbox("edit", sandbox.task, "--json", EDITOR=f"sh {script}").error["code"] == "stale_etag"
+    sandbox("update", sandbox.task, "--priority", "high")
+
+    saved = sandbox("edit", sandbox.task, EDITOR="true", TASKKEEP_FORMAT="json").json["tasks"][0]
+
+    assert (saved["title"], saved["assignee"], saved["priority"]) == ("ours", "bob", "high")
 
 
 def test_an_emptied_page_changes_nothing_and_drops_what_was_kept(sandbox: Sandbox) -> None:

@@ -26,6 +26,7 @@ TOP = Path(__file__).resolve().parent.parent.parent
 PART = re.compile(r"^```console\n(?P<shown>.*?)^```$|^<!-- before\n(?P<before>.*?)^-->$", re.MULTILINE | re.DOTALL)
 PAGES = [path for path in sorted([*TOP.glob("*.md"), *(TOP / "docs").rglob("*.md")]) if PART.search(path.read_text())]
 WIDTH = 100
+ERASED = "\r\x1b[K"
 MARK = "\x1e"
 REST = "…"
 
@@ -160,7 +161,10 @@ class Terminal:
         while data.count(MARK.encode()) < 2:
             data += os.read(self._leader, 65536)
         text, status, _ = data.decode().replace("\r\n", "\n").replace(str(self.home), "/home/ada").split(MARK)
-        return [line.rstrip() for line in text.splitlines()], int(status)
+        # Of a line that was written over, as the bar of a slow machine is, what a terminal shows in the end.
+        return [line.rpartition(ERASED)[2].rstrip() for line in text.removesuffix("\n").split("\n") if text], int(
+            status
+        )
 
     def close(self) -> None:
         assert self._shell.stdin is not None

@@ -195,6 +195,7 @@ def test_who_has_no_name_for_git_hears_it_before_the_first_change(kit: Any) -> N
 def test_a_merge_under_way_is_a_warning(kit: Any) -> None:
     (kit.folder / ".git" / "MERGE_HEAD").write_text(kit.head() + "\n")
     assert "a merge is in progress" in messages(kit)
+    assert kit.project.status()["under_way"] == "a merge"
     assert kit.project.doctor().ok is False
 
 

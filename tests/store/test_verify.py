@@ -38,6 +38,15 @@ def test_a_commit_that_waits_is_known_without_a_note_of_this_checkout(kit: Any) 
     assert told(kit.project.verify(base="HEAD")) == [("pending_commit", "error")]
 
 
+def test_what_waits_for_a_merge_of_the_users_is_said_to_wait_for_that(kit: Any) -> None:
+    """No change of ours, and no `recover`, commits it."""
+    kit.project.add("waits", commit=False)
+    (kit.folder / ".git" / "MERGE_HEAD").write_text(kit.head() + "\n")
+    [finding] = kit.project.verify().findings
+    assert finding["code"] == "pending_commit"
+    assert finding["hint"].startswith("A merge is in progress")
+
+
 def test_a_hand_edit_is_reported_beside_what_head_has(kit: Any) -> None:
     """Once, whichever way it is found."""
     kit.file.write_bytes(kit.file.read_bytes().replace(b'"medium"', b'"high"', 1))

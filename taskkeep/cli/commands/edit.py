@@ -1,6 +1,7 @@
 """edit: one task as a page of text in the user's editor."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 import typer
 
@@ -8,6 +9,7 @@ from taskkeep.cli.app import Writer, new_app
 from taskkeep.cli.call import call_of
 from taskkeep.cli.ids import IdOption, OneId, one_id
 from taskkeep.errors import InputInvalid, Interrupted, TaskkeepError
+from taskkeep.project import Project
 
 app = new_app()
 
@@ -30,6 +32,8 @@ def edit(
     call = call_of(ctx)
     [task] = call.project.show([one_id([task_id] if task_id else None, id_)])
     kept = call.project.kept_edit(task["id"])
+    if kept is not None and (base := _base(call.project, task, page.made_of(kept))) is not None:
+        kept = page.rebased(task, kept, base)
     text = page.run_editor(page.offered(task, kept), task["id"])
     if page.is_empty(text):
         call.project.keep_edit(task["id"], None)
@@ -53,3 +57,13 @@ def edit(
     if not saved.dry_run:
         call.project.keep_edit(task["id"], None)
     call.output.saved(saved)
+
+
+def _base(project: Project, task: Mapping[str, Any], when: str) -> Mapping[str, Any] | None:
+    """The task as it was *when* the kept page was made, None where nobody knows: then its text is offered whole."""
+    if when == task["updated_at"]:
+        return task
+    try:
+        return project.at(when).find(task["id"]) if when else None
+    except TaskkeepError:
+        return None

@@ -23,7 +23,7 @@ def status(ctx: typer.Context) -> None:
     if call.output.is_json:
         call.output.json(answer)
     else:
-        call.output.text("".join(_line(name, value) for name, value in answer.items()))
+        call.output.text("".join(_line(name, value) for name, value in answer.items() if value is not None))
 
 
 def _line(name: str, value: Any) -> str:
@@ -33,4 +33,4 @@ def _line(name: str, value: Any) -> str:
         value = ", ".join(str(entry) for entry in value) or "none"
     elif isinstance(value, bool):
         value = "yes" if value else "no"
-    return f"{name.replace('_', ' ')}: {'-' if value is None else shown(str(value))}\n"
+    return f"{name.replace('_', ' ')}: {shown(str(value))}\n"

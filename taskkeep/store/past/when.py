@@ -19,7 +19,6 @@ from taskkeep.errors import (
     BackupDamaged,
     BadPoint,
     BeforeFirst,
-    DiskFault,
     GitUnavailable,
     InvalidField,
     TaskkeepError,
@@ -203,7 +202,7 @@ class _Asked:
 
         try:
             names = [name.partition(".")[0] for name in backups.names(self.root)]
-        except DiskFault:
+        except PermissionError:
             names = []  # another user's: they are not what was meant
         repository = self._repository()
         if repository is not None:

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog import text
-from taskkeep.errors import BacklogUnreadable, DiskFault, TaskkeepError
+from taskkeep.errors import BacklogUnreadable, TaskkeepError
 from taskkeep.store import backups
 from taskkeep.store.git.commit import unmerged
 from taskkeep.store.git.repository import repository_of
@@ -58,7 +58,7 @@ def _backup(root: Root) -> dict[str, Any] | None:
     """The newest snapshot that no one says is damaged."""
     try:
         names = backups.names(root)
-    except DiskFault:
+    except PermissionError:
         return None  # another user's: they cannot answer
     for name in reversed(names):
         try:

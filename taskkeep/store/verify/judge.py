@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import secrets
 from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
+from taskkeep.store.git.commit import under_way
 from taskkeep.store.git.revision import commit_of, commit_of_or_none, is_shallow
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
 from taskkeep.store.verify import compare as between
@@ -334,6 +335,11 @@ class Judgement:
 
     def _pending(self, events: int, findings: Findings) -> None:
         noted = self.root is not None and os.path.exists(self.root.pending)
+        hint = "Commit backlog.json and .taskkeep/audit with git."
+        if self.repository is not None and (what := under_way(self.repository)):
+            hint = f"{what.capitalize()} is in progress here: finish it or give it up with git."
+        elif noted or events:
+            hint = "The next change commits it, or 'taskkeep recover'."
         findings.add(
             "pending_commit",
             f"a commit waits: {events} event{'' if events == 1 else 's'} of the log {'is' if events == 1 else 'are'} "
@@ -342,9 +348,7 @@ class Judgement:
             else "a commit waits: the saved backlog is not in HEAD",
             file=BACKLOG,
             line=1,
-            hint="The next change commits it, or 'taskkeep recover'."
-            if noted or events
-            else "Commit backlog.json and .taskkeep/audit with git.",
+            hint=hint,
         )
 
     def _unmerged(self) -> None:
