@@ -160,7 +160,12 @@ class Placement:
             raise DiskFault("the log does not hold what was written; nothing was changed")
 
     def take_back(self, error: Exception) -> NoReturn:
-        """Put the old state back and raise *error* in the user's words."""
+        """Put the old state back and raise *error* in the user's words.
+
+        Where *error* leaves what it has come to uncertain all stays as it is, for the next writer to settle.
+        """
+        if isinstance(error, DiskFault) and error.details.get("uncertain"):
+            raise error
         root = self.root
         try:
             with contextlib.suppress(FileNotFoundError):

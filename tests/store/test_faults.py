@@ -131,6 +131,9 @@ def test_a_backlog_that_cannot_be_made_is_not_half_made(
     bare_kit: Any, monkeypatch: pytest.MonkeyPatch, name: str, lasting: bool
 ) -> None:
     """There is none, and `init` again makes it; or there is one, and the next writer settles what was left open."""
+    (bare_kit.folder / "theirs").write_text("of the user's")
+    bare_kit.git("add", "theirs")
+    bare_kit.git("commit", "-q", "-m", "theirs")
     for number in numbers():
         copy = type(bare_kit)(bare_kit.folder.parent / "copy")
         shutil.copytree(bare_kit.folder, copy.folder, symlinks=True)
@@ -147,6 +150,7 @@ def test_a_backlog_that_cannot_be_made_is_not_half_made(
         copy.project.add("after")
         assert copy.titles() == {"after"}, number
         assert copy.project.verify().findings == [], number
+        assert copy.git("status", "--porcelain") == "", number
         shutil.rmtree(copy.folder)
         if left[0] > 0:
             break

@@ -19,6 +19,7 @@ from taskkeep.errors import (
 from taskkeep.store.files import (
     FileId,
     append,
+    disk_fault,
     link_or_copy,
     read,
     remove,
@@ -29,6 +30,7 @@ from taskkeep.store.files import (
 )
 from taskkeep.store.git.hooks import Hooks, hooks_of
 from taskkeep.store.git.objects import FILE, FOLDER, ObjectStore, Tree, read_tree
+from taskkeep.store.git.repository import is_refusal
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -333,7 +335,7 @@ class Commit:
 
         *check* is called last, when no other git can write files of the working tree. Once the branch has moved
         nothing fails any more. Raises GitLocked, CommitFailed, OSError and what *check* raises before; then index
-        and branch are as they were.
+        and branch are as they were, but where a DiskFault is uncertain of the index.
         """
         for _ in range(RETRIES):
             try:
@@ -382,11 +384,16 @@ class Commit:
                 self._move_ref()
             else:
                 self._move_ref_by_git()
-        except BaseException:
-            if had_index:
-                os.replace(self._old, self._index)
-            else:
-                remove(self._index)
+        except BaseException as error:
+            try:
+                if had_index:
+                    os.replace(self._old, self._index)
+                else:
+                    remove(self._index)
+            except OSError as second:
+                if is_refusal(second):
+                    raise
+                raise disk_fault("git's index could not be put back", second, uncertain=True) from error
             raise
         try:
             folder = os.path.join(repository.common, os.path.dirname(self.head.ref)) if self.head.ref else ""
