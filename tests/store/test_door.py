@@ -124,7 +124,8 @@ def test_tasks_that_depend_on_each_other_are_done_in_one_request_in_any_order(ki
 def test_events_are_asked_for_by_the_words_that_show_them(kit: Any) -> None:
     """`log` shows task_created as created."""
     assert kit.project.log(types=["created"]).total == kit.project.log(types=["task_created"]).total == 2
-    assert kit.project.log(types=["backlog initialised"]).total == 1
+    for words in ("backlog initialised", "backlog-initialised", " Backlog_Initialised "):
+        assert kit.project.log(types=[words]).total == 1
 
 
 # -- outside of git ---------------------------------------------------------------------------------------

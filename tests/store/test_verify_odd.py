@@ -58,7 +58,11 @@ def test_a_log_of_links_and_folders_is_a_broken_one(case: Case, committed: bool)
     path.symlink_to(case.root / "elsewhere")
     if committed:
         case.commit()
-    assert "audit_broken" in codes(verify(str(case.root), head="HEAD") if committed else case.project.verify())
+    verdict = verify(str(case.root), head="HEAD") if committed else case.project.verify()
+    assert "audit_broken" in codes(verdict)
+    assert path.relative_to(case.root).as_posix() in {
+        one["file"] for one in verdict.findings if "link" in one["message"]
+    }
 
 
 @pytest.mark.parametrize("name", ["backlog.json", "backlog.archive.json"])
@@ -191,13 +195,13 @@ def test_another_backlog_elsewhere_in_the_base_is_not_the_one_that_moved(case: C
 
 def test_all_backlogs_of_a_folder_are_looked_at_tracked_or_new(case: Case) -> None:
     """But not one that git ignores."""
-    for name in ("new", "ignored"):
+    for name in ("new", "newer", "ignored"):
         taskkeep.init(str(make(case.folder / name)), git=None, commit=False)
         (case.folder / name / ".taskkeep" / "audit" / "README").write_text("no event")
     (case.folder / ".gitignore").write_text("ignored/\n")
     verdict = verify(str(case.folder), every=True)
     assert verdict.checked["prefix"] == ""
-    assert {one["file"].partition("/")[0] for one in verdict.findings} == {"new"}
+    assert {one["file"].partition("/")[0] for one in verdict.findings} == {"new", "newer"}
 
 
 def make(folder: Path) -> Path:
@@ -289,6 +293,7 @@ def test_what_lies_between_two_states_ends_with_the_heads_of_the_newer_one(case:
     assert verdict.changes.heads == verdict.checked["heads"]
     assert len(verdict.changes.heads) == 1
     assert verdict.changes.events == 2
+    assert case.project.verify().checked["commit"] == case.head()
     known = len(case.project.log(limit=0).events) - 2
     assert verdict.checked["base"] == {"commit": case.git("rev-parse", "base").strip(), "events": known}
 
