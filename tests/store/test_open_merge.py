@@ -101,6 +101,29 @@ def test_an_index_that_cannot_be_read_is_told(sides: Any, git_that: FakeGit) -> 
         sides[0].project.conflicts()
 
 
+@pytest.mark.parametrize("stage", [1, 2, 3])
+def test_a_version_that_git_cannot_read_is_not_one_without_tasks(sides: Any, stage: int) -> None:
+    kit = sides[0]
+    unmerged(kit, *(text_.replace(b"second", f"second {number}".encode()) for number, text_ in enumerate(sides[1:])))
+    blob = kit.git("rev-parse", f":{stage}:backlog.json").strip()
+    (kit.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
+    with pytest.raises(GitUnavailable, match="cannot read"):
+        kit.project.conflicts()
+
+
+@pytest.mark.parametrize("broken", ["merge-base", "ls-tree", "rev-parse --verify --quiet --end-of-options MERGE_HEAD"])
+def test_what_git_does_not_answer_of_a_merge_is_not_taken_for_nothing(
+    sides: Any, git_that: FakeGit, broken: str
+) -> None:
+    kit, *versions = sides
+    unmerged(kit, *versions)
+    (kit.folder / ".git" / "MERGE_HEAD").write_text(kit.git("rev-parse", "other"))
+    assert kit.project.conflicts()
+    git_that(f'case "$*" in *"{broken}"*) echo "fatal: it broke" >&2; exit 128;; esac')
+    with pytest.raises(GitUnavailable, match="cannot read"):
+        kit.project.conflicts()
+
+
 @pytest.mark.parametrize(
     ("way", "ours", "theirs"),
     [

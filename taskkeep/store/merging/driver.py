@@ -11,7 +11,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, common_state, merge
 from taskkeep.backlog.replay import Replay, causal_order
 from taskkeep.backlog.rules import LINK_FIELDS, links
-from taskkeep.errors import BacklogUnreadable
+from taskkeep.errors import BacklogUnreadable, GitUnavailable
 from taskkeep.store.files import read, remove, write_new
 from taskkeep.store.git.repository import run
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
+    from taskkeep.store.git.repository import Answer
 
 
 def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
@@ -166,12 +167,18 @@ def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool 
     twice or *always* asks for it. *path* is the backlog's, below the top of *folder*'s repository.
     """
     audit = "/".join(filter(None, (os.path.dirname(path), AUDIT)))
-    base, *more = run(folder, "merge-base", "--all", ours, theirs).text.split("\n")
+    met = run(folder, "merge-base", "--all", ours, theirs)
+    if met.status > 1:  # 1: none
+        raise _unreadable(met)
+    base, *more = met.text.split("\n")
     always = always or bool(more)
     names = []
     for commit in (ours, theirs, base):
         args = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", audit)
-        names.append(set(run(folder, *args).rows) if commit else set())
+        listed = run(folder, *args) if commit else None
+        if listed is not None and listed.status:
+            raise _unreadable(listed)
+        names.append(set(listed.rows) if listed is not None else set())
     packed = any("/pack-" in name for name in (names[0] | names[1]) - names[2])
     if names[0] & names[1] <= names[2] and not packed and not always:
         return None
@@ -180,6 +187,10 @@ def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool 
     if packed and not always and common <= _events_at(folder, base, names[2]).keys():
         return None
     return common_state(Replay(causal_order(event for name, event in one.items() if name in common)))
+
+
+def _unreadable(answer: Answer) -> GitUnavailable:
+    return GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint="Run 'git fsck'.")
 
 
 def _events_at(folder: str, commit: str, names: Iterable[str]) -> dict[str, Event]:

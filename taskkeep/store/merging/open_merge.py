@@ -99,16 +99,32 @@ def _version(repository: Repository, stages: Mapping[tuple[str, int], str], numb
     parts: dict[str, dict[str, Task]] = {}
     for name in (BACKLOG, ARCHIVE):
         if any(one == name for one, _ in stages):
-            question = stages.get((name, number))
+            blob = stages.get((name, number))
         else:
-            question = f"{sides[number]}:{repository.prefix}{name}" if sides[number] else None
-        if question is None and name == BACKLOG and number != 1:
+            blob = _blob_at(repository, sides[number], name)
+        if blob is None and name == BACKLOG and number != 1:
             raise RepositoryBusy(
                 f"{'their' if number == 3 else 'our'} side has no {BACKLOG}", hint="Settle this with git itself."
             )
-        blob = repository.reads([question])[0] if question else None
-        parts[name] = tasks_by_id(blob[2], name) if blob is not None else {}
+        parts[name] = tasks_by_id(_content(repository, blob), name) if blob is not None else {}
     return Backlog(parts[BACKLOG], parts[ARCHIVE])
+
+
+def _blob_at(repository: Repository, commit: str | None, name: str) -> str | None:
+    """The blob of our file in a commit, None where it has none; what git cannot read is not gone."""
+    if commit is None:
+        return None
+    answer = repository.run("ls-tree", "-z", "--full-tree", commit, "--", f"{repository.prefix}{name}")
+    if answer.status:
+        raise GitUnavailable(f"git cannot read {commit[:10]}: {answer.trouble}", hint="Run 'git fsck'.")
+    return answer.rows[0].split()[2] if answer.rows else None
+
+
+def _content(repository: Repository, blob: str) -> bytes:
+    found = repository.reads([blob])[0]
+    if found is None:
+        raise GitUnavailable(f"git cannot read its object {blob[:10]}", hint="Run 'git fsck'.")
+    return found[2]
 
 
 def _theirs_head(repository: Repository, *names: str) -> str | None:
@@ -118,7 +134,10 @@ def _theirs_head(repository: Repository, *names: str) -> str | None:
         return with_squash
     for name in names or _THEIRS:
         if os.path.lexists(os.path.join(repository.git_dir, name)):
-            return commit_of_or_none(repository, name)
+            found = commit_of_or_none(repository, name)
+            if found is None:
+                raise GitUnavailable(f"git cannot read {name}", hint="Run 'git fsck'.")
+            return found
     return None
 
 
