@@ -158,18 +158,24 @@ def test_before_the_first_commit_no_commit_is_a_witness(bare_kit: Any) -> None:
     assert "commit" not in hint_of(bare_kit)
 
 
-def test_branches_that_have_just_met_are_folded_for_a_witness(kit: Any) -> None:
-    """No event names the state yet, and the log has it all the same."""
+@pytest.fixture
+def met(kit: Any) -> Any:
+    """Two branches that have just met: no event names the state yet."""
     kit.git("checkout", "-q", "-b", "side")
     kit.project.add("theirs")
     kit.git("checkout", "-q", "main")
     kit.project.add("ours")
     kit.git("merge", "-q", "side")
-    assert "4 tasks" in hint_of(kit)
+    return kit
+
+
+def test_branches_that_have_just_met_are_folded_for_a_witness(met: Any) -> None:
+    """The log has the state all the same."""
+    assert "4 tasks" in hint_of(met)
     with pytest.raises(BacklogUnreadable):
-        kit.project.add("refused")
-    assert kit.project.restore([], at="HEAD", why="again").changed
-    assert kit.titles() == {"first", "second", "ours", "theirs"}
+        met.project.add("refused")
+    assert met.project.restore([], at="HEAD", why="again").changed
+    assert met.titles() == {"first", "second", "ours", "theirs"}
 
 
 def test_a_comparison_with_a_file_that_cannot_be_read_is_one_with_what_was_saved(kit: Any) -> None:
@@ -685,21 +691,16 @@ def test_each_alias_in_a_question_to_the_log_is_told(kit: Any) -> None:
     assert list(page.notes) == [f"A-{number} is an alias of {task_id}" for number, task_id in enumerate(ids, 1)]
 
 
-def test_a_comparison_with_branches_that_have_just_met_tells_where_the_log_was_read(kit: Any) -> None:
+def test_a_comparison_with_branches_that_have_just_met_tells_where_the_log_was_read(met: Any) -> None:
     """backlog.json cannot be read, and a file of the log is damaged besides."""
-    kit.git("checkout", "-q", "-b", "side")
-    kit.project.add("theirs")
-    kit.git("checkout", "-q", "main")
-    kit.project.add("ours")
-    kit.git("merge", "-q", "side")
-    flip(log_file(kit, 1))
-    forget(kit)
-    kit.file.write_text("rubbish")
-    found = kit.project.diff("HEAD")
+    flip(log_file(met, 1))
+    forget(met)
+    met.file.write_text("rubbish")
+    found = met.project.diff("HEAD")
     assert any("read from commit" in note for note in found.notes)
     assert not any(found.difference)
     assert found.after.kind == "event"
-    assert found.after.name in {event["event_id"] for event in kit.project.log().events}
+    assert found.after.name in {event["event_id"] for event in met.project.log().events}
 
 
 @pytest.mark.parametrize("into", ["main", "side"])

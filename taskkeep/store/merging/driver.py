@@ -172,13 +172,7 @@ def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool 
         raise _unreadable(met)
     base, *more = met.text.split("\n")
     always = always or bool(more)
-    names = []
-    for commit in (ours, theirs, base):
-        args = ("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", audit)
-        listed = run(folder, *args) if commit else None
-        if listed is not None and listed.status:
-            raise _unreadable(listed)
-        names.append(set(listed.rows) if listed is not None else set())
+    names = [_names_at(folder, commit, audit) if commit else set() for commit in (ours, theirs, base)]
     packed = any("/pack-" in name for name in (names[0] | names[1]) - names[2])
     if names[0] & names[1] <= names[2] and not packed and not always:
         return None
@@ -187,6 +181,14 @@ def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool 
     if packed and not always and common <= _events_at(folder, base, names[2]).keys():
         return None
     return common_state(Replay(causal_order(event for name, event in one.items() if name in common)))
+
+
+def _names_at(folder: str, commit: str, path: str) -> set[str]:
+    """The files of a commit below *path*. Raises GitUnavailable."""
+    answer = run(folder, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", path)
+    if answer.status:
+        raise _unreadable(answer)
+    return set(answer.rows)
 
 
 def _unreadable(answer: Answer) -> GitUnavailable:
