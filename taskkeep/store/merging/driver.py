@@ -11,8 +11,9 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, common_state, merge
 from taskkeep.backlog.replay import Replay, causal_order
 from taskkeep.backlog.rules import LINK_FIELDS, links
-from taskkeep.errors import BacklogUnreadable, GitUnavailable
+from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.files import read, remove, write_new
+from taskkeep.store.git.contents import blob_in, names_in, unreadable
 from taskkeep.store.git.repository import run
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 
@@ -21,13 +22,12 @@ if TYPE_CHECKING:
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
-    from taskkeep.store.git.repository import Answer
 
 
 def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
     """Merge three versions of *path* into the file *ours*; it is written only where all three can be read.
 
-    Raises BacklogUnreadable, InvalidField, OSError.
+    Raises BacklogUnreadable, InvalidField, GitUnavailable, OSError.
     """
     versions = [read(name)[0] for name in (base, ours, theirs)]
     if not versions[0].strip():
@@ -126,13 +126,25 @@ def _edges(tasks: Iterable[Task]) -> set[tuple[str, str, str]]:
 
 
 def _archives(path: str, versions: list[bytes]) -> list[dict[str, Task]]:
-    """Our archive and theirs, as far as it can be found out from which commits the versions come."""
-    beside = os.path.join(os.path.dirname(path), ARCHIVE)
-    found = []
-    for commit in ("HEAD", *_commits_of(path, versions[2])[:1]):
-        answer = run(os.getcwd(), "cat-file", "blob", f"{commit}:{beside}")
-        found.append(_by_id(text.parse(answer.out, ARCHIVE), ARCHIVE) if answer.status == 0 else {})
-    return [*found, {}][:2]
+    """Our archive and theirs, as far as it can be found out from which commits the versions come.
+
+    Raises GitUnavailable, BacklogUnreadable.
+    """
+    folder, beside = os.getcwd(), os.path.join(os.path.dirname(path), ARCHIVE)
+    # Without a HEAD, as outside of any repository, nothing tells.
+    ours = [] if run(folder, "rev-parse", "-q", "--verify", "HEAD").status else ["HEAD"]
+    found = [_archive_in(folder, commit, beside) for commit in (*ours, *_commits_of(path, versions[2])[:1])]
+    return [*([] if ours else [{}]), *found, {}][:2]
+
+
+def _archive_in(folder: str, commit: str, path: str) -> dict[str, Task]:
+    blob = blob_in(folder, commit, path)
+    if blob is None:
+        return {}
+    answer = run(folder, "cat-file", "blob", blob)
+    if answer.status:
+        raise unreadable(answer)
+    return _by_id(text.parse(answer.out, ARCHIVE), ARCHIVE)
 
 
 def _likely_commits(path: str, data: bytes) -> list[str]:
@@ -169,10 +181,10 @@ def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool 
     audit = "/".join(filter(None, (os.path.dirname(path), AUDIT)))
     met = run(folder, "merge-base", "--all", ours, theirs)
     if met.status > 1:  # 1: none
-        raise _unreadable(met)
+        raise unreadable(met)
     base, *more = met.text.split("\n")
     always = always or bool(more)
-    names = [_names_at(folder, commit, audit) if commit else set() for commit in (ours, theirs, base)]
+    names = [names_in(folder, commit, audit) if commit else set() for commit in (ours, theirs, base)]
     packed = any("/pack-" in name for name in (names[0] | names[1]) - names[2])
     if names[0] & names[1] <= names[2] and not packed and not always:
         return None
@@ -181,18 +193,6 @@ def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool 
     if packed and not always and common <= _events_at(folder, base, names[2]).keys():
         return None
     return common_state(Replay(causal_order(event for name, event in one.items() if name in common)))
-
-
-def _names_at(folder: str, commit: str, path: str) -> set[str]:
-    """The files of a commit below *path*. Raises GitUnavailable."""
-    answer = run(folder, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", path)
-    if answer.status:
-        raise _unreadable(answer)
-    return set(answer.rows)
-
-
-def _unreadable(answer: Answer) -> GitUnavailable:
-    return GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint="Run 'git fsck'.")
 
 
 def _events_at(folder: str, commit: str, names: Iterable[str]) -> dict[str, Event]:

@@ -10,6 +10,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, Merged, merge_versions
 from taskkeep.errors import BacklogUnreadable, GitUnavailable, RepositoryBusy
 from taskkeep.store import log
+from taskkeep.store.git.contents import blob_in, names_in
 from taskkeep.store.git.revision import commit_of_or_none
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.merging.driver import common_past
@@ -101,23 +102,14 @@ def _version(repository: Repository, stages: Mapping[tuple[str, int], str], numb
         if any(one == name for one, _ in stages):
             blob = stages.get((name, number))
         else:
-            blob = _blob_at(repository, sides[number], name)
+            side = sides[number]
+            blob = blob_in(repository.folder, side, repository.prefix + name) if side is not None else None
         if blob is None and name == BACKLOG and number != 1:
             raise RepositoryBusy(
                 f"{'their' if number == 3 else 'our'} side has no {BACKLOG}", hint="Settle this with git itself."
             )
         parts[name] = tasks_by_id(_content(repository, blob), name) if blob is not None else {}
     return Backlog(parts[BACKLOG], parts[ARCHIVE])
-
-
-def _blob_at(repository: Repository, commit: str | None, name: str) -> str | None:
-    """The blob of our file in a commit, None where it has none; what git cannot read is not gone."""
-    if commit is None:
-        return None
-    answer = repository.run("ls-tree", "-z", "--full-tree", commit, "--", f"{repository.prefix}{name}")
-    if answer.status:
-        raise GitUnavailable(f"git cannot read {commit[:10]}: {answer.trouble}", hint="Run 'git fsck'.")
-    return answer.rows[0].split()[2] if answer.rows else None
 
 
 def _content(repository: Repository, blob: str) -> bytes:
@@ -153,7 +145,8 @@ def open_conflicts(root: Root, repository: Repository) -> list[OpenConflict]:
 
 
 def with_authors(root: Root, repository: Repository, conflicts: Sequence[Conflict]) -> list[OpenConflict]:
-    ours = _files_of_head(repository)
+    start = f"{repository.prefix}{AUDIT}/"
+    ours = {name.removeprefix(start) for name in names_in(repository.folder, "HEAD", start)}
     sides: tuple[list[Event], list[Event]] = ([], [])
     for name in log.list_files(root):
         sides[name not in ours].extend(event for event in log.read_file(root, name) if event["event_type"] != EVENT)
@@ -163,12 +156,6 @@ def with_authors(root: Root, repository: Repository, conflicts: Sequence[Conflic
         who = [_last_change(events, conflict, branch) for events, branch in zip(sides, names, strict=True)]
         found.append(OpenConflict(conflict, *who))
     return found
-
-
-def _files_of_head(repository: Repository) -> set[str]:
-    start = f"{repository.prefix}{AUDIT}/"
-    answer = repository.run("ls-tree", "-r", "-z", "--name-only", "--full-name", "HEAD", "--", AUDIT)
-    return {name.removeprefix(start) for name in answer.rows}
 
 
 def _last_change(events: Sequence[Event], conflict: Conflict, branch: str | None) -> ChangedBy:
