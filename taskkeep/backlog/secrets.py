@@ -5,6 +5,7 @@ VERSION grows with the set. A hit is told by its kind and a few characters; it i
 
 from __future__ import annotations
 
+import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -49,6 +50,7 @@ PATTERNS: dict[str, tuple[tuple[str, ...], str]] = {
 }  # fmt: skip
 MARKS = tuple(mark for marks, _ in PATTERNS.values() for mark in marks)
 _SHOWN = 4
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 
 _compiled: list[tuple[str, re.Pattern[str]]] = []
 
@@ -63,7 +65,10 @@ class Secret(NamedTuple):
 
 def might_hold(text: str) -> bool:
     """False where *text* surely holds none; costs next to nothing."""
-    return any(mark in text for mark in MARKS)
+    for mark in MARKS:  # noqa: SIM110  # any() of a generator takes twice as long
+        if mark in text:
+            return True
+    return False
 
 
 def find(text: str) -> list[Secret]:
@@ -109,7 +114,7 @@ def texts(value: Any) -> Iterator[str]:
 
 def in_task(task: Mapping[str, Any]) -> list[tuple[str, Secret]]:
     """Return the secrets of a task with the field that each stands in."""
-    if not might_hold("\n".join(texts(task))):
+    if not might_hold(_encode(task)):  # JSON writes all marks as they are
         return []
     return [(field, one) for field, value in task.items() for text in texts(value) for one in find(text)]
 

@@ -99,7 +99,7 @@ def canonical(task: Mapping[str, Any]) -> Task:
     result: Task = {}
     for field in FIELDS:
         value = task.get(field)
-        if value is None or value == "" or value == [] or value == {}:
+        if not value and (value is None or value == "" or value == [] or value == {}):
             continue
         if field in SET_FIELDS:
             value = sorted(set(value))
@@ -197,7 +197,7 @@ def check_text(field: str, text: Any, *, task_id: str | None = None) -> None:
         if field in ("notes", "acceptance_criteria") and not text.strip():
             raise refuse("must not be blank")
         return
-    if any(character in text for character in LINE_BREAKS):
+    if not text.isprintable() and any(character in text for character in LINE_BREAKS):
         raise refuse("must be one line", "Put the rest into the description or a note.")
     if not text or text.isspace():
         raise refuse("must not be blank")

@@ -94,7 +94,7 @@ class Converter:
         self._fields = {**format.fields, **rules.fields}
         self._groups = 0
         self._layouts: dict[tuple[str, ...], list[_Step]] = {}
-        self._choices: dict[object, tuple[str, bool, bool]] = {}
+        self._choices: dict[object, tuple[str, bool, dict[str, Any]]] = {}
 
     # -- taking objects ------------------------------------------------------------------
 
@@ -341,10 +341,11 @@ class Converter:
         key = (field, type(value), value)  # True is no 1
         known = self._choices.get(key)
         if known is None:
-            known = self._choices[key] = self._choice(field, squashed(value))
-        ours, is_known, whole = known
+            ours, is_known, whole = self._choice(field, squashed(value))
+            known = self._choices[key] = ours, whole, self.report.value(field, value, ours, known=is_known)
+        ours, whole, told = known
         made.fields[field] = ours
-        self.report.value(field, value, ours, known=is_known)
+        told["count"] += 1
         if not whole:
             self._keep(made, field, value)
         return True

@@ -119,10 +119,10 @@ class Report:
     def left(self, theirs: str) -> None:
         self.ignored[theirs] = self.ignored.get(theirs, 0) + 1
 
-    def value(self, field: str, theirs: object, ours: str, *, known: bool) -> None:
+    def value(self, field: str, theirs: object, ours: str, *, known: bool) -> dict[str, Any]:
+        """The entry of a value of theirs, whose "count" tells how often it stood there."""
         of_field = self.values.setdefault(field, {})
-        entry = of_field.setdefault(shortened(str(theirs)), {"to": ours, "count": 0, "known": known})
-        entry["count"] += 1
+        return of_field.setdefault(shortened(str(theirs)), {"to": ours, "count": 0, "known": known})
 
     def skip(self, place: str, reason: str) -> None:
         self.skipped.append({"place": place, "reason": reason})
