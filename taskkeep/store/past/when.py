@@ -212,7 +212,7 @@ class _Asked:
         prefix = self.when.lower()
         if not found and _HEX.issuperset(prefix.replace("-", "")):
             ids = self.history.outline.ids
-            for size in range(min(len(prefix), 8), 1, -1):
+            for size in range(min(len(prefix), 8), LEAST - 1, -1):  # fewer digits are the same by chance
                 if found := [name for name in ids if name.startswith(prefix[:size])][-3:]:
                     break
         return found
