@@ -159,8 +159,10 @@ def _refuse_taken(root: Root) -> None:
 def _refuse_lost(root: Root) -> None:
     """Refuse a new backlog in the place of one whose file is gone: every task of it would be lost.
 
-    Raises BacklogUnreadable, which says what could bring it back.
+    Raises BacklogUnreadable, which says what could bring it back, GitUnavailable.
     """
+    from taskkeep.store.git.commit import read_head
+    from taskkeep.store.git.contents import blob_in
     from taskkeep.store.git.repository import repository_of
     from taskkeep.store.log import list_files
     from taskkeep.store.save import missing_backlog
@@ -170,7 +172,8 @@ def _refuse_lost(root: Root) -> None:
 
         refuse_gone(root)
     repository = repository_of(root.path)
-    if repository is not None and repository.reads([f"HEAD:{repository.prefix}{BACKLOG}"])[0] is not None:
+    head = read_head(repository).commit if repository is not None else None
+    if repository is not None and head and blob_in(repository.folder, head, repository.prefix + BACKLOG) is not None:
         raise missing_backlog(
             "HEAD has it: check it out again with git, or commit its removal first if a new one is wanted."
         )

@@ -442,31 +442,6 @@ def test_a_log_that_git_lacks_is_told_to_the_driver(kit: Any) -> None:
         driver._events_at(str(kit.folder), "HEAD", names)
 
 
-@pytest.mark.parametrize("side", ["main", "other"])
-def test_an_archive_that_git_cannot_read_is_not_taken_for_none(
-    kit: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, side: str
-) -> None:
-    """What was archived there would look deleted to the driver."""
-    kit.project.finish([kit.id_of("first")])
-    base = kit.file.read_bytes()
-    kit.git("branch", "other")
-    for branch in ("main", "other"):
-        kit.git("checkout", "-q", branch)
-        if branch == side:
-            kit.project.archive(older_than="0d")
-        else:
-            edit(kit, "first", priority="high")
-    kit.git("checkout", "-q", "main")
-    monkeypatch.chdir(kit.folder)
-    versions = [base, at(kit, "main"), at(kit, "other")]
-    assert merged(tmp_path, *versions)[1] == []
-    blob = kit.git("rev-parse", f"{side}:backlog.archive.json").strip()
-    (kit.folder / ".git" / "objects" / blob[:2] / blob[2:]).unlink()
-    with pytest.raises(GitUnavailable, match="git cannot read its objects"):
-        merged(tmp_path, *versions)
-    assert (tmp_path / "ours").read_bytes() == versions[1]
-
-
 def test_branches_that_packed_the_same_events_have_no_more_in_common(kit: Any) -> None:
     kit.git("branch", "other")
     for branch in ("main", "other"):

@@ -8,7 +8,9 @@ from taskkeep.errors import GitUnavailable
 from taskkeep.store.git.repository import run
 
 if TYPE_CHECKING:
-    from taskkeep.store.git.repository import Answer
+    from collections.abc import Iterable
+
+    from taskkeep.store.git.repository import Answer, Repository
 
 
 def names_in(folder: str, commit: str, path: str) -> set[str]:
@@ -20,6 +22,16 @@ def blob_in(folder: str, commit: str, path: str) -> str | None:
     """Return the blob of the file *path* in a commit, None where it has none. Raises GitUnavailable."""
     rows = _listed(folder, commit, path)
     return rows[0].split()[2] if rows else None
+
+
+def refuse_unread(repository: Repository, commit: str, names: Iterable[str]) -> None:
+    """Raise GitUnavailable where a commit has one of the files *names* of ours, which was asked for and did not come.
+
+    To `git cat-file --batch` what it cannot open is as missing as what there never was.
+    """
+    for name in names:
+        if blob_in(repository.folder, commit, repository.prefix + name) is not None:
+            raise GitUnavailable(f"git cannot read {name} of {commit[:10]}", hint="Run 'git fsck'.")
 
 
 def _listed(folder: str, commit: str, path: str, *options: str) -> list[str]:

@@ -11,6 +11,7 @@ from taskkeep.errors import GitUnavailable, NotFound, Outside, Refused, Reposito
 from taskkeep.store import pending
 from taskkeep.store.files import remove, write_new
 from taskkeep.store.git.commit import read_head, refuse_obstacles, trusted_signers, unmerged
+from taskkeep.store.git.contents import refuse_unread
 from taskkeep.store.git.revision import commit_of_or_none
 from taskkeep.store.layout import ARCHIVE, BACKLOG
 from taskkeep.store.merging import driver
@@ -60,6 +61,8 @@ def _at(repository: Repository, commit: str) -> Backlog:
     parts: list[dict[str, Task]] = []
     for name in (BACKLOG, ARCHIVE):
         found = repository.reads([f"{commit}:{repository.prefix}{name}"])[0] if commit else None
+        if commit and found is None:
+            refuse_unread(repository, commit, [name])
         parts.append(tasks_by_id(found[2], name) if found is not None else {})
     return Backlog(*parts)
 

@@ -256,7 +256,9 @@ def is_ref(root: Root, name: str) -> bool:
 
 
 def commit_moment(root: Root, repository: Repository, full: str, name: str) -> Moment:
-    """The state in a commit, read by one process. Raises UnknownPoint, BadPoint, BeforeFirst, GitUnavailable."""
+    """The state in a commit. Raises UnknownPoint, BadPoint, BeforeFirst, GitUnavailable."""
+    from taskkeep.store.git.contents import refuse_unread
+
     peeled = f"{full}^{{commit}}"
     there, commit, backlog, archive = repository.reads(
         [full, peeled, *(f"{peeled}:{repository.prefix}{path}" for path in (BACKLOG, ARCHIVE))]
@@ -265,6 +267,8 @@ def commit_moment(root: Root, repository: Repository, full: str, name: str) -> M
         raise UnknownPoint(f"git has no object {shortened(name)} here", hint="A shallow clone may lack it.")
     if commit is None:
         raise BadPoint(f"{shortened(name)} is a {there[1]}, no commit", hint=_HINT)
+    asked = ((BACKLOG, backlog), (ARCHIVE, archive))
+    refuse_unread(repository, commit[0], [path for path, found in asked if found is None])
     committed = commit[2].split(b"\ncommitter ", 1)[1].split(b"\n", 1)[0].split(b" ")[-2]
     said = to_text(int(committed) * SECOND)
     if backlog is None or backlog[1] != "blob":

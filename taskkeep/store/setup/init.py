@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from taskkeep.errors import ForeignFile
+from taskkeep.errors import ForeignFile, GitUnavailable
 from taskkeep.store.files import read, replace
+from taskkeep.store.git.commit import read_head
+from taskkeep.store.git.contents import refuse_unread
 from taskkeep.store.layout import ATTRIBUTES, CONFIG, SCHEMA
 from taskkeep.store.schemas import schema_text
 from taskkeep.store.setup.edits import FileEdit, decoded, encoded, found
@@ -28,7 +30,7 @@ def write_setup(root: Root, ids: str, repository: Repository | None) -> tuple[di
     """Write schema, configuration and attributes; returns what to commit, and what to stage, by path.
 
     The user's own changes to .gitattributes, staged or not, stay theirs: each version of the file
-    gets our lines and nothing of another. Raises OSError, ForeignFile.
+    gets our lines and nothing of another. Raises OSError, ForeignFile, GitUnavailable.
     """
     os.makedirs(root.tmp, exist_ok=True)
     committed: dict[str, bytes] = {}
@@ -49,6 +51,10 @@ def write_setup(root: Root, ids: str, repository: Repository | None) -> tuple[di
         here = b""
     versions = repository.reads([f"HEAD:{repository.prefix}{ATTRIBUTES}", f":0:{repository.prefix}{ATTRIBUTES}"])
     head, index = (found[2] if found and found[1] == "blob" else None for found in versions)
+    if head is None and (commit := read_head(repository).commit) is not None:
+        refuse_unread(repository, commit, [ATTRIBUTES])
+    if index is None and any(" 0\t" in row for row in repository.run("ls-files", "-s", "-z", "--", ATTRIBUTES).rows):
+        raise GitUnavailable(f"git cannot read the {ATTRIBUTES} that is staged", hint="Run 'git status'.")
     _write(root, ATTRIBUTES, _block_in(here), {})
     committed[ATTRIBUTES] = _block_in(head or b"")
     if index is not None and index != head:
