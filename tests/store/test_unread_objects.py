@@ -94,3 +94,20 @@ def test_init_begins_no_new_backlog_over_one_that_git_cannot_read(kit: Any) -> N
     with without(kit, "HEAD:backlog.json"), pytest.raises(BacklogUnreadable, match="is gone"):
         taskkeep.init(str(kit.folder))
     assert not kit.file.exists()
+
+
+def test_nothing_staged_is_judged_without_a_head_that_cannot_be_read(kit: Any) -> None:
+    with without(kit, "HEAD"), pytest.raises(GitUnavailable, match="git cannot read the commit of HEAD"):
+        kit.project.verify(staged=True)
+
+
+@pytest.mark.parametrize("name", ["main^{tree}", "main:sub"])
+def test_no_backlog_of_the_base_is_passed_over(kit: Any, name: str) -> None:
+    """`--all` looks for the backlogs of both sides: one that head lacks is found by the base alone."""
+    (kit.folder / "sub").mkdir()
+    taskkeep.init(str(kit.folder / "sub"))
+    kit.git("checkout", "-q", "-b", "other")
+    kit.git("rm", "-q", "-r", "sub")
+    kit.git("commit", "-q", "-m", "without")
+    with without(kit, name), pytest.raises(GitUnavailable, match="git cannot read"):
+        kit.project.verify(base="main", every=True)

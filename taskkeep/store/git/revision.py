@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog.task import shortened
-from taskkeep.errors import AmbiguousPoint, BadPoint, UnknownPoint
+from taskkeep.errors import AmbiguousPoint, BadPoint, GitUnavailable, UnknownPoint
 
 if TYPE_CHECKING:
     from taskkeep.store.git.repository import Repository
@@ -61,9 +61,13 @@ def full_hash(repository: Repository, name: str) -> str | None:
 
 
 def commit_of_or_none(repository: Repository, name: str = "HEAD") -> str | None:
-    """The commit of a name of our own making, None where there is none yet."""
+    """The commit of a name of our own making, None where there is none yet. Raises GitUnavailable."""
     answer = repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    return answer.text or None if answer.status == 0 else None
+    if answer.status == 0:
+        return answer.text
+    if repository.run("rev-parse", "--verify", "--quiet", "--end-of-options", name).status == 0:
+        raise GitUnavailable(f"git cannot read the commit of {name}", hint="Run 'git fsck'.")
+    return None
 
 
 def is_shallow(repository: Repository) -> bool:

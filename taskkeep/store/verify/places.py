@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from taskkeep.store.git.contents import unreadable
 from taskkeep.store.layout import AUDIT
 from taskkeep.store.verify.trees import NO_FETCH
 
@@ -15,8 +16,10 @@ if TYPE_CHECKING:
 
 
 def roots_in(repository: Repository, commit: str) -> list[str]:
-    """The paths (empty, or ending in a slash) of all backlogs that a commit holds."""
+    """The paths (empty, or ending in a slash) of all backlogs that a commit holds. Raises GitUnavailable."""
     answer = repository.run("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, env=NO_FETCH)
+    if answer.status:
+        raise unreadable(answer)
     return _roots(answer.rows)
 
 
@@ -39,7 +42,7 @@ def _roots(names: Iterable[str]) -> list[str]:
 def root_above(repository: Repository, folder: str, commits: Iterable[str], *, past: bool = False) -> str | None:
     """The path of the nearest backlog at or above *folder* that one of the commits holds, None where none does.
 
-    *past*: or that an ancestor of theirs held.
+    *past*: or that an ancestor of theirs held. Raises GitUnavailable.
     """
     inside = os.path.relpath(folder, repository.top) if not repository.bare else "."
     parts = [] if inside in (".", "") or inside.startswith("..") else inside.split(os.sep)
@@ -51,6 +54,8 @@ def root_above(repository: Repository, folder: str, commits: Iterable[str], *, p
                 answer = repository.run("-C", repository.top, "rev-list", "-1", commit, "--", prefix + AUDIT)
             else:
                 answer = repository.run("ls-tree", "-z", "--name-only", "--full-tree", commit, "--", prefix + AUDIT)
+            if answer.status:
+                raise unreadable(answer)
             if answer.out:
                 return prefix
         if not parts:
