@@ -13,7 +13,7 @@ import taskkeep
 from taskkeep import Edit
 from taskkeep.errors import BacklogUnreadable, GitUnavailable
 
-from .test_open_merge import at, merged
+from .test_open_merge import at, merged, unmerged
 
 
 @contextmanager
@@ -94,6 +94,13 @@ def test_init_begins_no_new_backlog_over_one_that_git_cannot_read(kit: Any) -> N
     with without(kit, "HEAD:backlog.json"), pytest.raises(BacklogUnreadable, match="is gone"):
         taskkeep.init(str(kit.folder))
     assert not kit.file.exists()
+
+
+def test_an_open_merge_is_not_told_without_the_file_that_names_what_is_merged(archived: Any) -> None:
+    unmerged(archived, *(at(archived, name) for name in ("before", "main", "other")))
+    (archived.folder / ".git" / "SQUASH_MSG").mkdir()
+    with pytest.raises(IsADirectoryError):
+        archived.project.conflicts()
 
 
 def test_nothing_staged_is_judged_without_a_head_that_cannot_be_read(kit: Any) -> None:

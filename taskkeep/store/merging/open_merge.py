@@ -57,7 +57,7 @@ class OpenMerge(NamedTuple):
 def open_merge(root: Root, repository: Repository) -> OpenMerge | None:
     """Return the merge that the index holds unmerged, None where there is none.
 
-    Raises BacklogUnreadable, InvalidField, RepositoryBusy where one side has no such file.
+    Raises OSError, GitUnavailable, BacklogUnreadable, InvalidField, RepositoryBusy where one side has no such file.
     """
     found = _stages(repository)
     if not found:
@@ -192,9 +192,12 @@ def _name_of(repository: Repository, commit: str) -> str:
 
 
 def _first_line(path: str, skip: str = "") -> str | None:
-    """The first line of a file of git's that begins with *skip*, without that; None where there is none."""
+    """The first line of a file of git's that begins with *skip*, without that; None where there is none.
+
+    Raises OSError: what cannot be read may name what is merged.
+    """
     try:
         with open(path, encoding="utf-8", errors="surrogateescape") as file:
             return next((row[len(skip) :].rstrip("\n") for row in file if row.startswith(skip)), None)
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
