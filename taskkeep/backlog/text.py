@@ -307,10 +307,13 @@ def parse_trusted(data: bytes) -> list[Task]:
     return tasks
 
 
-def blocks(data: bytes) -> list[tuple[str, str, bytes]] | None:
-    """The tasks of canonical *data*, each as id, uid and its bytes from the line break before it.
+Block = tuple[str, str, bytes]  # a task's id, its uid, and its bytes from the line break before it
 
-    None where *data* has another form.
+
+def blocks(data: bytes, known: dict[bytes, Block]) -> list[Block] | None:
+    """The tasks of canonical *data*, None where it has another form.
+
+    *known* learns them, so that what another version of the file has too need not be looked at again.
     """
     import re
 
@@ -320,17 +323,15 @@ def blocks(data: bytes) -> list[tuple[str, str, bytes]] | None:
         return None
     begins = re.compile(rb'\n    {\n      "id": "(T[0-9A-Z]+)",\n      "uid": "([^"\\]+)",\n').match
     found = []
-    for block in data[len(_HEAD) : -len(_TAIL)].split(b"\n    },"):
-        head = begins(block)
-        if head is None or b"\n    }" in block[:-6]:
-            return None
-        found.append(
-            (
-                head[1].decode(),
-                head[2].decode("utf-8", "replace"),
-                block if block.endswith(b"\n    }") else block + b"\n    }",
-            )
-        )
+    for piece in data[len(_HEAD) : -len(_TAIL)].split(b"\n    },"):
+        block = known.get(piece)
+        if block is None:
+            head = begins(piece)
+            if head is None or b"\n    }" in piece[:-6]:
+                return None
+            whole = piece if piece.endswith(b"\n    }") else piece + b"\n    }"
+            block = known[piece] = head[1].decode(), head[2].decode("utf-8", "replace"), whole
+        found.append(block)
     return found
 
 

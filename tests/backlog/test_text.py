@@ -14,6 +14,7 @@ from taskkeep.backlog import text
 from taskkeep.backlog.text import (
     SCHEMA_REFERENCE,
     VERSION,
+    Block,
     are_spans,
     blocks,
     dump,
@@ -297,15 +298,18 @@ def test_an_alias_is_seen_whichever_task_bears_it() -> None:
     assert not has_alias(data, ["\ud800"])
 
 
-@given(WRITTEN)
-def test_a_canonical_text_falls_into_its_tasks(drafts: list[dict[str, Any]]) -> None:
-    """Joined by commas they are the whole again."""
+@given(WRITTEN, WRITTEN)
+def test_a_canonical_text_falls_into_its_tasks(drafts: list[dict[str, Any]], others: list[dict[str, Any]]) -> None:
+    """Joined by commas they are the whole again, whatever is known of another version."""
     tasks = numbered(drafts)
     data = dump(tasks.values())
+    known: dict[bytes, Block] = {}
+    blocks(dump(numbered(drafts[:1] + others).values()), known)
 
-    found = blocks(data)
+    found = blocks(data, known)
 
     assert found is not None
+    assert found == blocks(data, {})
     assert [(task_id, uid) for task_id, uid, _ in found] == [(task["id"], task["uid"]) for task in tasks.values()]
     assert [json.loads(block) for _, _, block in found] == list(tasks.values())
     assert b",".join(block for _, _, block in found) in data
@@ -324,13 +328,13 @@ def test_a_canonical_text_falls_into_its_tasks(drafts: list[dict[str, Any]]) -> 
     ],
 )
 def test_a_text_of_another_form_falls_into_nothing(data: bytes) -> None:
-    assert blocks(data) is None
+    assert blocks(data, {}) is None
 
 
 def test_bytes_that_are_no_text_fall_into_tasks_all_the_same() -> None:
     """What is wrong with them is for the reader of the task to say."""
     [(task_id, _, _)] = (
-        blocks(dump(numbered([{"title": "a"}]).values()).replace(b'0001",\n      "title', b'\xff",\n      "title'))
+        blocks(dump(numbered([{"title": "a"}]).values()).replace(b'0001",\n      "title', b'\xff",\n      "title'), {})
         or []
     )
 

@@ -37,8 +37,8 @@ def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
     spoilt = bool(commits) and not _is_readable(versions[0])
     if commits and (base_now := common_past(os.getcwd(), path, "HEAD", commits[0], always=spoilt)) is not None:
         versions[0] = text.dump((base_now.tasks if os.path.basename(path) == BACKLOG else base_now.archived).values())
-    sides = _changed_parts(versions)
-    if sides is None or _both_add_links(sides):
+    sides, ids = _changed_parts(versions) or ([], None)
+    if ids is None or _both_add_links(sides):
         sides = [_by_id(text.parse(data, path), path) for data in versions]
     merged, conflicts = merge(*(Backlog(side) for side in sides))
     if os.path.basename(path) == BACKLOG and any(found.kind in ("delete_edit", "dangling") for found in conflicts):
@@ -49,7 +49,6 @@ def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
             merged, conflicts = merge(*sides_with)
     changed: dict[str, Task | None] = {task_id: None for task_id in sides[1] if task_id not in merged.tasks}
     changed.update({i: task for i, task in merged.tasks.items() if sides[1].get(i) is not task})
-    ids = _ids_of(versions[1])
     if ids is None:
         pieces = [text.dump(merged.tasks.values())]
     else:
@@ -72,14 +71,12 @@ def _is_readable(data: bytes) -> bool:
 
 
 def _by_id(tasks: list[Task], path: str) -> dict[str, Task]:
-    from taskkeep.backlog.shape import quick_ok
     from taskkeep.store.validate import check_tasks
 
+    check_tasks(tasks, unknown_fields=True)
     found: dict[str, Task] = {}
     uids = set()
     for task in tasks:
-        if not quick_ok(task):
-            check_tasks([task], unknown_fields=True)
         if task["id"] in found or task["uid"] in uids:
             raise BacklogUnreadable("duplicate_id", f"{path} holds {task['id']} twice", task_id=task["id"])
         found[task["id"]] = task
@@ -87,19 +84,17 @@ def _by_id(tasks: list[Task], path: str) -> dict[str, Task]:
     return dict(sorted(found.items()))
 
 
-def _ids_of(data: bytes) -> list[str] | None:
-    blocks = text.blocks(data)
-    return None if blocks is None else [block[0] for block in blocks]
+def _changed_parts(versions: list[bytes]) -> tuple[list[dict[str, Task]], list[str]] | None:
+    """Of each version the tasks that are not the same in all three, and the ids of all of ours.
 
-
-def _changed_parts(versions: list[bytes]) -> list[dict[str, Task]] | None:
-    """Of each version the tasks that are not the same in all three; None where one is not in canonical form.
-
-    Most of a file has not changed, and need not be decoded.
+    None where one is not in canonical form. Most of a file has not changed, and need not be decoded.
     """
+    from taskkeep.store.validate import check_tasks
+
+    known: dict[bytes, text.Block] = {}
     tables = []
     for data in versions:
-        blocks = text.blocks(data)
+        blocks = text.blocks(data, known)
         if blocks is None or [block[0] for block in blocks] != sorted({block[0] for block in blocks}):
             return None
         table = {block[1]: block for block in blocks}
@@ -107,12 +102,14 @@ def _changed_parts(versions: list[bytes]) -> list[dict[str, Task]] | None:
             return None
         tables.append(table)
     same = {uid for uid, block in tables[0].items() if tables[1].get(uid) == block == tables[2].get(uid)}
-    sides = []
-    for table in tables:
-        rest = [block for uid, block in table.items() if uid not in same]
-        part = text.dump([])[: -len(b"]\n}\n")] + b",".join(block[2] for block in rest) + b"\n  ]\n}\n"
-        sides.append(_by_id(text.parse(part), BACKLOG))
-    return sides
+    rest = [[block for uid, block in table.items() if uid not in same] for table in tables]
+    # A task that one side changed stands in both others alike, and is decoded once.
+    distinct = dict.fromkeys(block for blocks in rest for block in blocks)
+    part = text.dump([])[: -len(b"]\n}\n")] + b",".join(block[2] for block in distinct) + b"\n  ]\n}\n"
+    tasks = text.parse(part)
+    check_tasks(tasks, unknown_fields=True)
+    decoded = dict(zip(distinct, tasks, strict=True))
+    return [{block[0]: decoded[block] for block in blocks} for blocks in rest], [row[0] for row in tables[1].values()]
 
 
 def _both_add_links(sides: list[dict[str, Task]]) -> bool:
