@@ -678,8 +678,9 @@ def test_the_log_of_a_task_is_told_beside_a_backlog_that_cannot_be_read(kit: Any
     task_id = kit.id_of("first")
     kit.file.write_text("rubbish")
     assert {event["task_id"] for event in kit.project.log([task_id]).events} == {task_id}
-    with pytest.raises(TaskNotFound):
-        kit.project.log(["TNOBODY"])
+    for name in ("TNOBODY", "T\ud800"):  # which no encoding takes
+        with pytest.raises(TaskNotFound):
+            kit.project.log([name])
 
 
 def test_each_alias_in_a_question_to_the_log_is_told(kit: Any) -> None:
