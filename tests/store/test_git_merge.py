@@ -130,6 +130,28 @@ def test_squashing_a_branch_twice_gives_each_change_once(both: Any) -> None:
     joined(both)
 
 
+def test_below_the_top_too_what_both_logs_know_is_the_base(bare_kit: Any) -> None:
+    """After a squash git's own base is older, and would take what the branch changed since for a conflict."""
+    root = bare_kit.folder / "packages" / "one"
+    root.mkdir(parents=True)
+    taskkeep.init(str(root))
+    kit = type(bare_kit)(bare_kit.folder, root)
+    kit.project.add("first")
+    on(kit, "other", new=True)
+    edit(kit, "first", priority="high")
+    on(kit, "main")
+    kit.git("merge", "-q", "--squash", "other")
+    kit.git("commit", "-q", "-m", "one")
+    on(kit, "other")
+    edit(kit, "first", priority="low")
+    on(kit, "main")
+
+    kit.git("merge", "-q", "-m", "two", "other")
+
+    assert kit.project.show([kit.id_of("first")])[0]["priority"] == "low"
+    joined(kit)
+
+
 def test_criss_cross_merges_agree(both: Any) -> None:
     """Each branch merges the other, both go on, and meet again."""
     both.git("branch", "old-main")

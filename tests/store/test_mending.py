@@ -69,6 +69,7 @@ def test_doctor_puts_a_damaged_file_of_the_log_back(kit: Any, damage: Any, numbe
     fixed = kit.project.doctor(fix=True).checked["fixed"]
 
     assert kit.log_files() == files
+    assert not kit.project.status()["pending"]  # HEAD has it
     assert any("brought back from commit" in done for done in fixed), fixed
     kept = [file.read_bytes() for file in (kit.local / "damaged").iterdir()] if (kit.local / "damaged").exists() else []
     assert kept == ([left] if left is not None else [])

@@ -26,6 +26,25 @@ def told(verdict: Any) -> list[tuple[str, str]]:
     return [(finding["code"], finding["severity"]) for finding in verdict.findings]
 
 
+def test_what_a_base_lacks_is_told_task_by_task_with_each_reason_once(kit: Any) -> None:
+    """As a pull request's summary shows it."""
+    base, [first, second] = kit.head(), [kit.id_of(title) for title in ("first", "second")]
+    third = kit.project.add("third").task["id"]
+    for field, value in (("priority", "high"), ("role", "tester")):
+        kit.project.update([first], Edit(set={field: value}), why="asked for", actor="ada")
+    kit.project.delete([second], why="a duplicate")
+
+    verdict = kit.project.verify(base=base)
+
+    found = verdict.changes
+    assert [task["id"] for task in found.added] == [third]
+    assert [(task["id"], sorted(fields)) for task, fields in found.changed] == [(first, ["priority", "role"])]
+    assert [(task["id"], event["why"]) for task, event in found.deleted] == [(second, "a duplicate")]
+    assert (found.finished, found.events) == ([], 4)
+    assert found.whys[kit.project.show([first])[0]["uid"]] == [("asked for", "ada")]
+    assert verdict.checked["events"] == len(kit.project.log(limit=0).events)
+
+
 # -- what lies here and is not committed --------------------------------------------------------------
 
 
