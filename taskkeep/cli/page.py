@@ -9,7 +9,7 @@ import sys
 import tempfile
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import InputInvalid, Outside, Usage
+from taskkeep.errors import InputInvalid, Interrupted, Outside, Usage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -160,8 +160,8 @@ def set_aside(text: str, name: str) -> str:
 def run_editor(text: str, name: str) -> str:
     """Let the user change *text*; the process waits for the editor.
 
-    Raises Usage without an editor, Outside when the editor fails or takes the page away, InputInvalid
-    for bytes that are no UTF-8; then the file stays, and the error names it.
+    Raises Usage without an editor, Outside when the editor fails or takes the page away, Interrupted, InputInvalid
+    for bytes that are no UTF-8; what the editor left stays, and the error names it.
     """
     command = _editor()
     path = set_aside(text, name)
@@ -170,6 +170,10 @@ def run_editor(text: str, name: str) -> str:
     except OSError as error:
         os.unlink(path)
         raise Outside(f"cannot start the editor {command[0]}: {error.strerror}", hint="Set EDITOR.") from None
+    except KeyboardInterrupt:
+        stopped = Interrupted()
+        stopped.hint, stopped.details["file"] = f"What the editor left is in {path}.", path
+        raise stopped from None
     if status:
         raise Outside(
             f"the editor ended with {status}; nothing was changed",

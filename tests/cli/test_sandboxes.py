@@ -295,6 +295,17 @@ def test_a_page_that_was_written_is_not_lost_where_it_cannot_be_saved(sandbox: S
     Path(answer.error["details"]["kept"]).unlink()
 
 
+def test_ctrl_c_while_the_editor_is_open_names_the_page_that_it_leaves(sandbox: Sandbox) -> None:
+    script = sandbox.home / "interrupted.sh"
+    script.write_text('sed -i "s/^title: one/title: hours of work/" "$1"\nkill -INT $PPID\nsleep 1\n')
+    answer = sandbox("edit", sandbox.task, "--json", EDITOR=f"sh {script}")
+    assert (answer.status, answer.error["code"]) == (130, "interrupted")
+    left = Path(answer.error["details"]["file"])
+    assert "hours of work" in left.read_text()
+    assert str(left) in answer.error["hint"]
+    left.unlink()
+
+
 def test_an_editor_may_put_a_byte_order_mark_before_the_page(sandbox: Sandbox) -> None:
     answer = sandbox("edit", sandbox.task, "--json", EDITOR=editor(sandbox, "---\n# T", "\ufeff---\n# T"))
     assert (answer.status, answer.json["changed"]) == (0, False)
