@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,6 +69,16 @@ def test_no_commit_is_restored_without_a_file_of_its_own(archived: Any, path: st
     archived.project.restore(at="other")
     assert len(archived.project.backlog().archived) == 1
     archived.assert_sound()
+
+
+def test_a_partial_clone_that_cannot_fetch_says_what_brings_the_rest(kit: Any, scratch: Path) -> None:
+    kit.git("config", "uploadpack.allowFilter", "true")
+    source, partial = f"file://{kit.folder}", scratch / "partial"
+    subprocess.run(["git", "clone", "-q", "--filter=blob:none", source, str(partial)], check=True)
+    (kit.folder / ".git").rename(kit.folder / "gone")
+    with pytest.raises(GitUnavailable) as refused:
+        taskkeep.open(str(partial)).at("HEAD~1").backlog()
+    assert "git fetch --refetch --no-filter" in refused.value.hint
 
 
 @pytest.mark.parametrize("name", ["HEAD:.gitattributes", ":.gitattributes"])

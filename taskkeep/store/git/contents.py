@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from taskkeep.errors import GitUnavailable
-from taskkeep.store.git.repository import run
+from taskkeep.store.git.repository import lacking, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,4 +43,4 @@ def _listed(folder: str, commit: str, path: str, *options: str) -> list[str]:
 
 def unreadable(answer: Answer) -> GitUnavailable:
     """Return the error that stands for objects that git could not read."""
-    return GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint="Run 'git fsck'.")
+    return GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint=lacking(answer))

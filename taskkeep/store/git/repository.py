@@ -296,7 +296,7 @@ class Repository:
             end = answer.out.find(b"\n", at)
             # An object that breaks while it is read comes cut off, behind a header that promises more.
             if end < 0 or answer.status:
-                raise GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint=_lacking(answer.trouble))
+                raise GitUnavailable(f"git cannot read its objects: {answer.trouble}", hint=lacking(answer))
             words = answer.out[at:end].decode("utf-8", "surrogateescape").split(" ")
             at = end + 1
             if words[-1] in ("missing", "ambiguous") or len(words) != 3:
@@ -308,9 +308,9 @@ class Repository:
         return found
 
 
-def _lacking(trouble: str) -> str:
-    """What brings objects that git cannot read: a partial clone lacks some, and nothing is fetched unasked."""
-    if "promisor" in trouble:
+def lacking(answer: Answer) -> str:
+    """What brings objects that git could not read: a partial clone lacks some, and fetches them where it can."""
+    if b"promisor" in answer.err:
         return "This clone is partial: 'git fetch --refetch --no-filter' brings the rest."
     return "Run 'git fsck'."
 
