@@ -97,7 +97,8 @@ def go_on(writer: Writer) -> tuple[str | None, bool]:
         if packing and pack.pack_old(writer):
             writer.warnings.append("finished a packing of the log that was cut short")
     except (OSError, TaskkeepError) as error:
-        writer.warnings.append(f"the commit still waits: {error}")
+        why = error.strerror or str(error) if isinstance(error, OSError) else error.message
+        writer.warnings.append(f"the commit still waits: {why}")
     return made, waits
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from taskkeep.errors import CommitFailed, DiskFault, GitUnavailable, TaskkeepError, UnknownPoint
 from taskkeep.project import verify
-from taskkeep.store import backups
+from taskkeep.store import backups, pending
 from taskkeep.store.git.commit import Commit
 
 from .conftest import FakeGit
@@ -72,6 +72,15 @@ def test_a_permission_that_signing_lacks_is_not_one_of_gits(
     else:
         assert kit.project.add("third").commit is None
     assert kit.project.status()["pending"] != writable
+
+
+def test_what_waits_for_a_git_that_cannot_be_written_is_said_to_wait(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    kit.git("branch", "other")
+    kit.project.add("waits", commit=False)
+    monkeypatch.setattr(pending, "commit", refused)
+    assert kit.project.recover().warnings == ["the commit still waits: Permission denied"]
+    with pytest.raises(DiskFault, match=r"^what waits could not be committed: Permission denied; nothing was changed$"):
+        kit.project.merge("other")
 
 
 def test_an_index_that_may_not_be_put_back_lets_the_commit_wait(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, merge
 from taskkeep.errors import GitUnavailable, NotFound, Outside, Refused, RepositoryBusy
 from taskkeep.store import pending
-from taskkeep.store.files import remove, write_new
+from taskkeep.store.files import disk_fault, remove, write_new
 from taskkeep.store.git.commit import read_head, refuse_obstacles, trusted_signers, unmerged
 from taskkeep.store.git.contents import refuse_unread
 from taskkeep.store.git.revision import commit_of_or_none
@@ -106,7 +106,10 @@ def _ready(writer: Writer) -> Repository:
                 hint="Run 'git merge' yourself; taskkeep's driver works there too.",
             )
     writer.read()
-    pending.commit(writer)
+    try:
+        pending.commit(writer)
+    except OSError as error:
+        raise disk_fault("what waits could not be committed", error) from error
     return repository
 
 
