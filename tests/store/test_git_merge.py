@@ -57,6 +57,17 @@ def both(kit: Any) -> Any:
     return kit
 
 
+@pytest.fixture
+def below(bare_kit: Any) -> Any:
+    """A backlog of one task in a folder below the top of its repository."""
+    root = bare_kit.folder / "packages" / "one"
+    root.mkdir(parents=True)
+    taskkeep.init(str(root))
+    kit = type(bare_kit)(bare_kit.folder, root)
+    kit.project.add("first")
+    return kit
+
+
 def assert_both(kit: Any) -> None:
     task = kit.project.show([kit.id_of("first")])[0]
     assert (task["priority"], task["assignee"], task["labels"]) == ("high", "ada", ["ours", "theirs"])
@@ -130,26 +141,21 @@ def test_squashing_a_branch_twice_gives_each_change_once(both: Any) -> None:
     joined(both)
 
 
-def test_below_the_top_too_what_both_logs_know_is_the_base(bare_kit: Any) -> None:
+def test_below_the_top_too_what_both_logs_know_is_the_base(below: Any) -> None:
     """After a squash git's own base is older, and would take what the branch changed since for a conflict."""
-    root = bare_kit.folder / "packages" / "one"
-    root.mkdir(parents=True)
-    taskkeep.init(str(root))
-    kit = type(bare_kit)(bare_kit.folder, root)
-    kit.project.add("first")
-    on(kit, "other", new=True)
-    edit(kit, "first", priority="high")
-    on(kit, "main")
-    kit.git("merge", "-q", "--squash", "other")
-    kit.git("commit", "-q", "-m", "one")
-    on(kit, "other")
-    edit(kit, "first", priority="low")
-    on(kit, "main")
+    on(below, "other", new=True)
+    edit(below, "first", priority="high")
+    on(below, "main")
+    below.git("merge", "-q", "--squash", "other")
+    below.git("commit", "-q", "-m", "one")
+    on(below, "other")
+    edit(below, "first", priority="low")
+    on(below, "main")
 
-    kit.git("merge", "-q", "-m", "two", "other")
+    below.git("merge", "-q", "-m", "two", "other")
 
-    assert kit.project.show([kit.id_of("first")])[0]["priority"] == "low"
-    joined(kit)
+    assert below.project.show([below.id_of("first")])[0]["priority"] == "low"
+    joined(below)
 
 
 def test_criss_cross_merges_agree(both: Any) -> None:
@@ -518,31 +524,26 @@ def test_what_is_no_branch_is_not_merged(kit: Any, name: str) -> None:
         kit.project.merge(name)
 
 
-def test_a_backlog_below_the_top_merges_too(bare_kit: Any) -> None:
+def test_a_backlog_below_the_top_merges_too(below: Any) -> None:
     """By git and by command, conflicts and all."""
-    root = bare_kit.folder / "packages" / "one"
-    root.mkdir(parents=True)
-    taskkeep.init(str(root))
-    kit = type(bare_kit)(bare_kit.folder, root)
-    kit.project.add("first")
-    kit.project.add("second")
-    on(kit, "other", new=True)
-    edit(kit, "first", title="theirs")
-    edit(kit, "second", priority="high")
-    on(kit, "main")
-    edit(kit, "first", title="ours")
-    edit(kit, "second", assignee="ada")
+    below.project.add("second")
+    on(below, "other", new=True)
+    edit(below, "first", title="theirs")
+    edit(below, "second", priority="high")
+    on(below, "main")
+    edit(below, "first", title="ours")
+    edit(below, "second", assignee="ada")
     with pytest.raises(taskkeep.Refused):
-        kit.project.merge("other")
-    [found] = kit.project.conflicts()
+        below.project.merge("other")
+    [found] = below.project.conflicts()
     assert found.theirs.branch == "other"
 
-    kit.project.resolve(choice="theirs")
+    below.project.resolve(choice="theirs")
 
-    kit.git("commit", "-q", "-m", "merge")
-    task = kit.project.show([kit.id_of("second")])[0]
+    below.git("commit", "-q", "-m", "merge")
+    task = below.project.show([below.id_of("second")])[0]
     assert (task["priority"], task["assignee"]) == ("high", "ada")
-    joined(kit)
+    joined(below)
 
 
 @pytest.mark.parametrize("way", ["cherry-pick", "stash"])
