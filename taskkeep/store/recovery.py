@@ -47,12 +47,14 @@ def settle(writer: Writer) -> None:
     linked = os.path.exists(path)
     sha = sha_of(root.backlog)
     # What `resolve` settles is staged, and its commit is the user's.
-    committed = linked and writer.is_committed(f"{AUDIT}/{name}", staged=first["source"] == "resolve")
+    is_staged = first["source"] == "resolve"
+    committed = linked and writer.is_committed(f"{AUDIT}/{name}", staged=is_staged)
+    given_up = is_staged and not _has_predecessors(root, first)
     what = f"{first['event_type'].replace('_', ' ')} {first['task_id'] or ''} by {first['actor']}".replace("  ", " ")
     outcome = None
     if linked and committed:
         pass
-    elif sha == first["after"] or (linked and sha != first["before"]):
+    elif not given_up and (sha == first["after"] or (linked and sha != first["before"])):
         if not linked:
             enter_log(root, root.journal, name)
         pending.note(writer, _paths_of(root, events, name))
@@ -64,11 +66,14 @@ def settle(writer: Writer) -> None:
             sync_folder(os.path.dirname(path))
         outcome = "taken_back"
         writer.warnings.append(f"took back a save that was cut short: {what}; run it again if you still want it")
-    if outcome:
+    if outcome and not given_up:
         _settle_archive(writer, first, outcome)
     _settle_snapshot(root, first, outcome == "taken_back")
     if outcome and sha == (first["after"] if outcome == "finished" else first["before"]):
         _note_recovery(writer, events, outcome, sha)
+    if is_staged and outcome == "finished" and sha == first["after"]:
+        _stage_settled(writer)
+    writer.finished_resolve = is_staged and outcome != "taken_back"
     os.unlink(root.journal)
     sync_folder(root.local)
 
@@ -141,6 +146,20 @@ def _note_recovery(writer: Writer, events: Sequence[Event], outcome: str, sha: s
     pending.note(writer, [f"{AUDIT}/{name}"])
     enter_log(writer.root, tmp, name)
     remove(tmp)
+
+
+def _has_predecessors(root: Root, event: Event) -> bool:
+    """Are the events that this one follows in the log? Those of the other side go where a merge is given up."""
+    return {other["hash"] for other in log.read_all(root)}.issuperset(event["prev"])
+
+
+def _stage_settled(writer: Writer) -> None:
+    """Stage what the interrupted `resolve` settled: the merge's commit takes it along, and its abort takes it away."""
+    from taskkeep.store.merging.open_merge import open_merge
+    from taskkeep.store.merging.resolver import stage_settled
+
+    if writer.repository is not None and (state := open_merge(writer.root, writer.repository)) is not None:
+        stage_settled(writer, settles_all=not state.open)
 
 
 def _settle_archive(writer: Writer, first: Event, outcome: str) -> None:

@@ -204,6 +204,7 @@ class Writer:
         self.saved: dict[str, bytes] | None = None  # where files are edited by hand: what was saved, as far as known
         self.carried: frozenset[str] = frozenset()  # paths that wait for the commit of this save, not for one before
         self.absent = False  # no backlog.json stands there to be put aside or back
+        self.finished_resolve = False  # did recovery find a `resolve` that had settled what it was to?
         self.snapshots = bool(self.config["backups.keep"])
         self.old_archived: Mapping[str, Task] | None = None  # where the archive is edited by hand: what the log has
 

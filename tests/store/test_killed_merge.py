@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import shutil
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import DiskFault, GitLocked, NotFound
+from taskkeep.errors import DiskFault, GitLocked, NotFound, RepositoryBusy
 from taskkeep.store.git.repository import Answer, Repository
 from taskkeep.store.placement import Placement
 
@@ -38,28 +39,46 @@ def test_a_resolve_that_was_killed_is_gone_on_with_or_given_up(kit: Any, run_and
 
     for step, copy in every_step(kit, run_and_die, "project.resolve(choice='theirs')", 3):
         steps += 1
-        other = type(kit)(copy.folder.with_name(f"{copy.folder.name}-given-up"))
-        shutil.copytree(copy.folder, other.folder, symlinks=True)
-        try:
+        for recovers in (True, False):
+            other = type(kit)(copy.folder.with_name(f"{copy.folder.name}-given-up"))
+            shutil.copytree(copy.folder, other.folder, symlinks=True)
+            if recovers or (other.folder / ".git" / "index.lock").exists():
+                other.project.recover()  # whatever lock of git's was ours
+            other.git("status")  # which looks anew at files that were only copied
+            other.git("merge", "--abort")
+            other.project.add("after")
+            assert other.titles() == {"ours", "second", "after"}, step
+            other.assert_sound()
+            shutil.rmtree(other.folder)
+        ended = not ((copy.local / "journal").exists() or copy.project.conflicts())
+        with pytest.raises(NotFound) if ended else contextlib.nullcontext():
             copy.project.resolve(choice="theirs")
-        except NotFound:
-            pass  # all was staged, and then it was killed
         assert copy.project.conflicts() == [], step
         copy.git("commit", "-q", "-m", "merge")
         assert copy.titles() == {"theirs"}, step
         assert copy.project.verify().findings == [], step
         copy.project.add("after")
         assert copy.git("status", "--porcelain") == "", step
-
-        other.project.recover()  # whatever lock of git's was ours
-        other.git("status")  # which looks anew at files that were only copied
-        other.git("merge", "--abort")
-        other.git("clean", "-qfd", ".taskkeep/audit")
-        other.project.add("after")
-        assert other.titles() == {"ours", "second", "after"}, step
-        assert other.project.verify().ok, step
-        shutil.rmtree(other.folder)
     assert steps > 2
+
+
+def test_a_resolve_that_was_killed_and_finished_by_a_refused_writer_is_committed_by_git(
+    kit: Any, run_and_die: Die
+) -> None:
+    """The refused command settled what it found, and what is settled is staged."""
+    conflicting(kit)
+    finished = 0
+    for step, copy in every_step(kit, run_and_die, "project.resolve(choice='theirs')", 3):
+        with pytest.raises(RepositoryBusy):
+            copy.project.add("not yet")
+        if not (copy.root / "backlog.json").read_bytes().startswith(b"{") or copy.project.conflicts():
+            continue  # it was taken back
+        finished += 1
+        copy.git("commit", "-q", "-m", "merge")
+        assert copy.titles() == {"theirs"}, step
+        copy.project.add("after")
+        copy.assert_sound()
+    assert finished
 
 
 def test_a_resolve_that_was_killed_with_its_git_leaves_no_lock_to_be_removed_by_hand(

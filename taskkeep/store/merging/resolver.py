@@ -14,7 +14,7 @@ from taskkeep.backlog.resolve import resolved
 from taskkeep.errors import BacklogUnreadable, HandEdit, NotFound, TaskkeepError
 from taskkeep.store import backups, log
 from taskkeep.store.files import replace
-from taskkeep.store.git.commit import failure, lock_mark
+from taskkeep.store.git.commit import failure, lock_mark, under_way
 from taskkeep.store.git.staging import stage
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 from taskkeep.store.merging.open_merge import EVENT, LEFT_BY_GIT, OpenMerge, open_merge, with_authors
@@ -62,6 +62,10 @@ class Resolver(Writer):
         state = open_merge(self.root, repository) if repository is not None else None
         if self.options.key is not None and (first := self._replayed(self.options)):
             return self._again(first, self.read(), Outcome()), state.open if state is not None else []
+        if repository is not None and state is None and self.finished_resolve and under_way(repository):
+            outcome = Outcome()
+            outcome.backlog, outcome.warnings, outcome.dry_run = self.read(), self.warnings, self.options.dry_run
+            return outcome, []
         if repository is None or state is None:
             refuse_gone(self.root)
             raise NotFound("no merge of the backlog is open here", hint="See 'taskkeep status'.")
@@ -177,32 +181,41 @@ class Resolver(Writer):
         return {"choices": [{"uid": task["uid"], "task_id": task["id"], "field": None, "to": to}]}
 
     def _stage(self) -> None:
-        """Put our new log files into the index, and with nothing left open the two files, which then are merged."""
-        assert self.repository is not None
-        # Not `ls-files -o`: for that a folder which cannot be opened is an empty one.
-        answer = self.repository.run("ls-files", "-z", "--", AUDIT)
-        if answer.status:
-            raise failure(answer, "git cannot read its index")
-        known = set(answer.rows)
-        paths = [path for name in log.list_files(self.root) if (path := f"{AUDIT}/{name}") not in known]
-        if self.settles_all:
-            paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(self.root.in_root(name))]
-        self._put_into_index(paths)
-        self.staged = paths
-
-    def _put_into_index(self, paths: Sequence[str]) -> None:
-        assert self.repository is not None
-        if paths:
-            mark = lock_mark(self.root, self.token)
-            stage(self.root, self.repository, paths, token=self.token, mark=mark, wait=self.options.wait)
+        self.staged = stage_settled(self, settles_all=self.settles_all)
 
     def _tidy(self, placement: Placement, outcome: Outcome, *, keep_journal: bool) -> None:
         """As for every save, which changes the files' status as the index has it: it takes it once more."""
         super()._tidy(placement, outcome, keep_journal=keep_journal)
         try:
-            self._put_into_index(self.staged)
+            put_into_index(self, self.staged)
         except (OSError, TaskkeepError) as error:
             self.warnings.append(f"run 'git status' before you give the merge up: its index is not fresh ({error})")
+
+
+def stage_settled(writer: Writer, *, settles_all: bool) -> list[str]:
+    """Put our new log files into the index, and with nothing left open the two files, which then are merged.
+
+    Returns their paths. Raises OSError, GitLocked, CommitFailed; then the index is as it was.
+    """
+    assert writer.repository is not None
+    # Not `ls-files -o`: for that a folder which cannot be opened is an empty one.
+    answer = writer.repository.run("ls-files", "-z", "--", AUDIT)
+    if answer.status:
+        raise failure(answer, "git cannot read its index")
+    known = set(answer.rows)
+    paths = [path for name in log.list_files(writer.root) if (path := f"{AUDIT}/{name}") not in known]
+    if settles_all:
+        paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(writer.root.in_root(name))]
+    put_into_index(writer, paths)
+    return paths
+
+
+def put_into_index(writer: Writer, paths: Sequence[str]) -> None:
+    """Stage *paths*, if there are any. Raises as stage_settled does."""
+    assert writer.repository is not None
+    if paths:
+        mark = lock_mark(writer.root, writer.token)
+        stage(writer.root, writer.repository, paths, token=writer.token, mark=mark, wait=writer.options.wait)
 
 
 def choices_of(
