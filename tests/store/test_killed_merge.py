@@ -15,7 +15,7 @@ from taskkeep.errors import DiskFault, GitLocked, NotFound, RepositoryBusy
 from taskkeep.store.git.repository import Answer, Repository
 from taskkeep.store.placement import Placement
 
-from .test_recovery import MOST, Die, every_step
+from .test_recovery import MOST, Die, copy_of, every_step
 
 
 def conflicting(kit: Any) -> Any:
@@ -29,6 +29,19 @@ def conflicting(kit: Any) -> Any:
     return kit
 
 
+def assert_can_be_given_up(kit: Any, *, recovers: bool) -> None:
+    """In a copy; *recovers*: by a command of ours first, which takes away whatever lock of git's was ours."""
+    copy = copy_of(kit, kit.folder.with_name(f"{kit.folder.name}-given-up"))
+    if recovers:
+        copy.project.recover()
+    copy.git("status")  # which looks anew at files that were only copied
+    copy.git("merge", "--abort")
+    copy.project.add("after")
+    assert copy.titles() == {"ours", "second", "after"}
+    copy.assert_sound()
+    shutil.rmtree(copy.folder)
+
+
 @pytest.mark.parametrize("with_driver", [True, False])
 def test_a_resolve_that_was_killed_is_gone_on_with_or_given_up(kit: Any, run_and_die: Die, with_driver: bool) -> None:
     if not with_driver:
@@ -39,17 +52,8 @@ def test_a_resolve_that_was_killed_is_gone_on_with_or_given_up(kit: Any, run_and
 
     for step, copy in every_step(kit, run_and_die, "project.resolve(choice='theirs')", 3):
         steps += 1
-        for recovers in (True, False):
-            other = type(kit)(copy.folder.with_name(f"{copy.folder.name}-given-up"))
-            shutil.copytree(copy.folder, other.folder, symlinks=True)
-            if recovers or (other.folder / ".git" / "index.lock").exists():
-                other.project.recover()  # whatever lock of git's was ours
-            other.git("status")  # which looks anew at files that were only copied
-            other.git("merge", "--abort")
-            other.project.add("after")
-            assert other.titles() == {"ours", "second", "after"}, step
-            other.assert_sound()
-            shutil.rmtree(other.folder)
+        assert_can_be_given_up(copy, recovers=True)
+        assert_can_be_given_up(copy, recovers=(copy.folder / ".git" / "index.lock").exists())
         ended = not ((copy.local / "journal").exists() or copy.project.conflicts())
         with pytest.raises(NotFound) if ended else contextlib.nullcontext():
             copy.project.resolve(choice="theirs")
@@ -77,6 +81,26 @@ def test_a_resolve_that_was_killed_and_finished_by_a_refused_writer_is_committed
         copy.git("commit", "-q", "-m", "merge")
         assert copy.titles() == {"theirs"}, step
         copy.project.add("after")
+        copy.assert_sound()
+    assert finished
+
+
+def test_a_part_of_the_conflicts_settled_and_killed_leaves_the_others_open(kit: Any, run_and_die: Die) -> None:
+    """What recovery stages of it is the log alone: git holds the files for unmerged until all is settled."""
+    conflicting(kit)
+    first, finished = kit.project.conflicts()[0], 0
+    wanted = f"project.resolve({first.conflict.task_id!r}, choice='theirs')"
+    for step, copy in every_step(kit, run_and_die, wanted, 3):
+        interrupted = (copy.local / "journal").exists()
+        with pytest.raises(RepositoryBusy):
+            copy.project.add("not yet")
+        left = copy.project.conflicts()
+        assert copy.git("ls-files", "-u", "--", "backlog.json"), step
+        finished += interrupted and len(left) == 1
+        assert_can_be_given_up(copy, recovers=False)
+        copy.project.resolve(choice="theirs")
+        copy.git("commit", "-q", "-m", "merge")
+        assert copy.titles() == {"theirs"}, step
         copy.assert_sound()
     assert finished
 
