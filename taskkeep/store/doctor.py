@@ -196,7 +196,7 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
                 hint="'taskkeep recover' makes it.",
             )
         if wrong := merge_driver.trouble(repository):
-            findings.add("merge_driver", wrong, severity="warning", file=None, hint=merge_driver.HINT)
+            findings.add("merge_driver", wrong[0], severity="warning", file=None, hint=wrong[1])
         token = token_of(root) or "taskkeep-"
         for name in os.listdir(repository.git_dir):
             if name.startswith(token):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,6 +272,47 @@ def test_a_driver_that_would_not_run_is_named(kit: Any, line: str, says: str) ->
     assert says in messages(kit)
     kit.project.doctor(fix=True)
     assert (kit.git("config", merge_driver.DRIVER).strip() == line) == ("taskkeep's" in says)
+
+
+def of_driver(kit: Any) -> list[Any]:
+    """What doctor finds of the driver, whose words name this machine's Python."""
+    return [one for one in kit.project.doctor().findings if one["code"] == "merge_driver"]
+
+
+def test_a_driver_that_does_not_find_taskkeep_is_named(
+    kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where PYTHONPATH alone leads to it; to write the same line again would not help, and is not said to."""
+    python = tmp_path / "a python"
+    python.write_text("#!/bin/sh\nexit 1\n")
+    python.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(python))
+    kit.git("config", merge_driver.DRIVER, merge_driver.line())
+    [finding] = of_driver(kit)
+    assert finding["message"] == f"git's merge driver does not find taskkeep: '{python}' -EP"
+    assert "PYTHONPATH" in finding["hint"]
+    assert kit.project.doctor(fix=True).checked["fixed"] == []
+
+
+def test_a_driver_finds_a_taskkeep_that_is_installed_for_the_user_alone(
+    kit: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As by `pip install --user`; a driver of before that did not is set up anew."""
+    python = str(getattr(sys, "_base_executable", sys.executable))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked = subprocess.run([python, "-c", "import site; print(site.getusersitepackages())"], capture_output=True)
+    folder = Path(asked.stdout.decode().strip())
+    folder.mkdir(parents=True)
+    packages = [str(Path(taskkeep.__file__).parent.parent), *(path for path in sys.path if "site-packages" in path)]
+    (folder / "taskkeep.pth").write_text("\n".join(packages))
+    monkeypatch.setattr(sys, "executable", python)
+    is_found = subprocess.run([python, "-I", "-c", "import taskkeep"], capture_output=True).returncode == 0
+    kit.git("config", merge_driver.DRIVER, merge_driver.line().replace(" -EP ", " -I ", 1))
+    assert bool(of_driver(kit)) is not is_found
+
+    kit.project.doctor(fix=True)
+
+    assert of_driver(kit) == []
 
 
 def test_a_configuration_that_is_held_leaves_the_driver_for_another_time(kit: Any) -> None:

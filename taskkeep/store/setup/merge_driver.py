@@ -14,6 +14,8 @@ from taskkeep.store.git.repository import Repository
 from taskkeep.store.lock import writer_lock
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from taskkeep.store.layout import Root
 
 
@@ -27,8 +29,12 @@ HINT = "'taskkeep doctor --fix' sets it up; without it git merges by lines, and 
 
 
 def line() -> str:
-    """The shell line that git runs: this program, isolated; git's own merge by lines where it is gone or fails."""
-    program = f"{shlex.quote(sys.executable)} -I -m taskkeep" if sys.executable else "taskkeep"
+    """The shell line that git runs: this program, whatever PYTHONPATH and the folder hold; git's own merge by lines
+    where it is gone or fails.
+
+    Not -I: where taskkeep was installed for the user alone, Python would not find it.
+    """
+    program = f"{shlex.quote(sys.executable)} -EP -m taskkeep" if sys.executable else "taskkeep"
     return (
         f"{program} merge-driver --conflict-exit {MARKED} %O %A %B %P; s=$?; test $s = 0 && exit 0; "
         f"test $s = {MARKED} && exit 1; exec git merge-file -L ours -L base -L theirs %A %O %B"
@@ -87,25 +93,37 @@ def welcome(root: Root, repository: Repository) -> str | None:
     )
 
 
-def trouble(repository: Repository) -> str | None:
-    """What is wrong with the driver as it is set up here, None where it would run."""
+def trouble(repository: Repository) -> tuple[str, str] | None:
+    """What is wrong with the driver as it is set up here, and what helps; None where it would run."""
     value = repository.config.get(DRIVER)
     if value is None:
-        return "git's merge driver is not set up"
+        return "git's merge driver is not set up", HINT
     try:
         words = shlex.split(value.partition(";")[0])
     except ValueError:
         words = []
     if "merge-driver" not in words:
-        return f"{DRIVER} is not taskkeep's"
+        return f"{DRIVER} is not taskkeep's", HINT
     if os.path.isabs(words[0]) and not os.access(words[0], os.X_OK):
-        return f"git's merge driver names {words[0]}, which is not there"
+        return f"git's merge driver names {words[0]}, which is not there", HINT
+    # Nothing else is run because a repository's configuration names it.
+    for python in ([sys.executable, "-EP"], [sys.executable, "-I"]):
+        if words[:3] == [*python, "-m"] and not _finds_taskkeep(python):
+            how = HINT if value != line() else "Install it for that Python; PYTHONPATH does not count there."
+            return f"git's merge driver does not find taskkeep: {shlex.join(python)}", how
     return None
+
+
+def _finds_taskkeep(python: Sequence[str]) -> bool:
+    import subprocess
+
+    return subprocess.run([*python, "-c", "import taskkeep"], capture_output=True).returncode == 0
 
 
 def mend(root: Root, repository: Repository) -> bool:
     """Set the driver up anew where it would not run, but never over one that is not taskkeep's. Raises OSError."""
-    if trouble(repository) is None or "merge-driver" not in repository.config.get(DRIVER, "merge-driver"):
+    found = repository.config.get(DRIVER, "merge-driver")
+    if trouble(repository) is None or "merge-driver" not in found or found == line():
         return False
     remove(os.path.join(root.local, UNINSTALLED))
     return set_up(root, repository)
