@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -295,6 +296,15 @@ def test_a_page_that_was_written_is_not_lost_where_it_cannot_be_saved(sandbox: S
     Path(answer.error["details"]["kept"]).unlink()
 
 
+@pytest.fixture
+def with_interrupts() -> Iterator[None]:
+    """What is started hears Ctrl-C even where the tests run in the background, which shells let ignore it."""
+    old = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, old)
+
+
+@pytest.mark.usefixtures("with_interrupts")
 def test_ctrl_c_while_the_editor_is_open_names_the_page_that_it_leaves(sandbox: Sandbox) -> None:
     script = sandbox.home / "interrupted.sh"
     script.write_text('sed -i "s/^title: one/title: hours of work/" "$1"\nkill -INT $PPID\nsleep 1\n')

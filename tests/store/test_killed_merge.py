@@ -85,6 +85,25 @@ def test_a_resolve_that_was_killed_and_finished_by_a_refused_writer_is_committed
     assert finished
 
 
+def test_a_merge_that_was_committed_without_the_event_of_a_killed_resolve_gets_it_afterwards(
+    kit: Any, run_and_die: Die
+) -> None:
+    """The user takes the files for settled, as they are, and commits them by name."""
+    conflicting(kit)
+    finished = 0
+    for step, copy in every_step(kit, run_and_die, "project.resolve(choice='theirs')", 3):
+        if (copy.root / "backlog.json").read_bytes().count(b"<<<<") or copy.project.conflicts():
+            continue  # it had not come so far
+        finished += (copy.local / "journal").exists()
+        (copy.folder / ".git" / "index.lock").unlink(missing_ok=True)
+        copy.git("add", "backlog.json")
+        copy.git("commit", "-q", "-m", "merge")
+        copy.project.add("after")
+        assert copy.titles() == {"theirs", "after"}, step
+        copy.assert_sound()
+    assert finished
+
+
 def test_a_part_of_the_conflicts_settled_and_killed_leaves_the_others_open(kit: Any, run_and_die: Die) -> None:
     """What recovery stages of it is the log alone: git holds the files for unmerged until all is settled."""
     conflicting(kit)
