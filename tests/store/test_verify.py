@@ -14,7 +14,7 @@ import pytest
 
 import taskkeep
 from taskkeep.backlog.changes import Edit
-from taskkeep.errors import BadPoint, GitUnavailable, UnknownPoint
+from taskkeep.errors import BadPoint, GitUnavailable, ShallowClone, UnknownPoint
 from taskkeep.project import verify
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.verify import scope
@@ -240,22 +240,22 @@ def test_a_base_that_a_shallow_clone_has_not_fetched_is_named(case: Case) -> Non
     clone = case.folder.parent / "shallow"
     case.git("clone", "-q", "--depth", "1", f"file://{case.folder}", str(clone))
 
-    with pytest.raises(taskkeep.NotFound) as refused:
+    with pytest.raises(ShallowClone) as refused:
         verify(str(clone), base="HEAD^1")
 
     assert "fetch --unshallow" in refused.value.hint
 
 
-def test_a_whole_hash_that_this_clone_has_not_is_unknown(case: Case) -> None:
+def test_a_whole_hash_that_a_shallow_clone_has_not_is_no_pass(case: Case) -> None:
     """As a pull request names its base to a shallow checkout; git itself takes it for a name."""
     clone = case.folder.parent / "shallow"
     case.git("clone", "-q", "--depth", "1", f"file://{case.folder}", str(clone))
     base = case.git("rev-parse", "HEAD~1").strip()
 
-    with pytest.raises(UnknownPoint) as refused:
+    with pytest.raises(ShallowClone) as refused:
         verify(str(clone), base=base)
 
-    assert "fetch --unshallow" in refused.value.hint
+    assert (refused.value.exit_status, "fetch --unshallow" in refused.value.hint) == (7, True)
     with pytest.raises(UnknownPoint) as refused:
         case.project.verify(base="0" * 40)
     assert "shallow" not in refused.value.hint

@@ -420,3 +420,129 @@ def test_a_shallow_clone_that_has_all_that_is_asked_is_judged(kit: Any, scratch:
     clone.git("config", "user.email", "bot@example.invalid")
     clone.project.update([clone.id_of("first")], Edit(set={"priority": "high"}))
     assert clone.project.verify(base="origin/main").findings == []
+
+
+# -- one fault hides no other ------------------------------------------------------------------------
+
+
+def spoilt_by_a_copy(tasks: list[dict[str, Any]]) -> None:
+    tasks[0] = {**tasks[2], "uid": "f" * 32}
+
+
+def spoilt_by_a_wrong_word(tasks: list[dict[str, Any]]) -> None:
+    tasks[2]["priority"] = "P1"
+    del tasks[0]
+
+
+def spoilt_beyond_a_name(tasks: list[dict[str, Any]]) -> None:
+    tasks[2].pop("title")
+    tasks[2].pop("status")
+    tasks[0] = {"title": "a task that says neither id nor uid"}
+
+
+SPOILT = [spoilt_by_a_copy, spoilt_by_a_wrong_word, spoilt_beyond_a_name]
+
+
+@pytest.fixture
+def three(kit: Any) -> Any:
+    """The tasks are `first`, `second` and `third`; what rewrites the list drops the first of it."""
+    kit.project.add("third")
+    return kit
+
+
+def rewrite(kit: Any, spoil: Any) -> dict[str, Any]:
+    """Returns the task that is dropped."""
+    path = kit.root / "backlog.json"
+    whole = json.loads(path.read_bytes())
+    dropped: dict[str, Any] = dict(whole["tasks"][0])
+    spoil(whole["tasks"])
+    path.write_text(json.dumps(whole, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    return dropped
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+@pytest.mark.parametrize("committed", [False, True])
+@pytest.mark.parametrize("asked", [{}, {"base": "HEAD~1"}])
+def test_a_task_is_lost_whatever_else_is_wrong_with_the_file(
+    three: Any, spoil: Any, committed: bool, asked: dict[str, Any]
+) -> None:
+    """And just that one; asked for alone too."""
+    dropped = rewrite(three, spoil)
+    if committed:
+        three.git("commit", "-qam", "rewritten")
+
+    for only in ((), ("lost_task",)):
+        verdict = three.project.verify(only=only, **asked)
+        lost = [finding["task_id"] for finding in verdict.findings if finding["code"] == "lost_task"]
+        assert (verdict.ok, lost) == (False, [dropped["id"]])
+
+
+def test_a_field_set_back_is_found_whatever_else_is_wrong_with_the_file(three: Any) -> None:
+    three.project.update([three.id_of("second")], Edit(set={"title": "better"}))
+
+    def spoil(tasks: list[dict[str, Any]]) -> None:
+        spoilt_by_a_wrong_word(tasks)
+        next(task for task in tasks if task["title"] == "better")["title"] = "second"
+
+    rewrite(three, spoil)
+    three.git("commit", "-qam", "rewritten")
+    assert not three.project.verify(base="HEAD~1", only=["reverted_field"]).ok
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
+def test_what_lies_between_a_base_and_a_spoilt_head_is_told_as_it_is(three: Any, spoil: Any) -> None:
+    dropped = rewrite(three, spoil)
+    three.git("commit", "-qam", "rewritten")
+    changes = three.project.verify(base="HEAD~1").changes
+    assert [task["id"] for task, _ in changes.deleted] == [dropped["id"]]
+    assert changes.finished == []
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"<<<<<<< ours\n", None])
+@pytest.mark.parametrize("asked", [{}, {"base": "HEAD~1"}])
+def test_what_cannot_be_read_is_found_whatever_is_asked_for(three: Any, data: bytes | None, asked: Any) -> None:
+    """Nothing could be looked for in it; and no task of it is said to be deleted."""
+    path = three.root / "backlog.json"
+    path.unlink() if data is None else path.write_bytes(data)
+    three.git("commit", "-qam", "spoilt")
+
+    for chosen in ({"only": ["lost_task"]}, {"skip": ["unreadable", "conflict_marker"]}):
+        verdict = three.project.verify(**chosen, **asked)
+        assert {"unreadable", "conflict_marker"} & codes(verdict)
+        assert not verdict.ok
+    assert not asked or verdict.changes.deleted == []
+
+
+def test_an_archive_that_cannot_be_read_makes_none_of_its_tasks_a_lost_one(three: Any) -> None:
+    three.project.update([three.id_of("first")], Edit(set={"status": "done"}))
+    three.project.add("fourth")
+    three.project.archive(older_than="0d")
+    (three.root / "backlog.archive.json").write_text("{")
+    rewrite(three, spoilt_by_a_wrong_word)
+    assert "lost_task" not in codes(three.project.verify())
+    assert "unreadable" in codes(three.project.verify())
+
+
+def test_a_task_on_which_branches_disagree_is_not_lost_in_a_spoilt_file(three: Any) -> None:
+    """Deleted here and edited there: whoever takes one of the two makes a choice."""
+    first = three.id_of("first")
+    three.git("checkout", "-q", "-b", "other")
+    three.project.delete([first], why="gone")
+    theirs = (three.root / "backlog.json").read_text("utf-8")
+    three.git("checkout", "-q", "main")
+    three.project.note(first, "still needed")
+    three.git("merge", "-q", "other", check=False)
+    (three.root / "backlog.json").write_text(theirs.replace('"priority": "medium"', '"priority": "P1"', 1), "utf-8")
+    three.git("add", "-A")
+    three.git("commit", "-qm", "merge")
+    for asked in ({}, {"base": "HEAD^1"}):
+        found = codes(three.project.verify(**asked))
+        assert "schema" in found
+        assert "lost_task" not in found
+
+
+def test_a_history_holds_a_commit_with_a_task_that_nothing_names(three: Any) -> None:
+    """Quickly passed are commits all of whose tasks can be read."""
+    rewrite(three, spoilt_beyond_a_name)
+    three.git("commit", "-qam", "rewritten")
+    assert {"lost_task", "schema"} <= codes(three.project.verify(history=True))

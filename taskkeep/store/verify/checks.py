@@ -66,6 +66,17 @@ class Judged:
     def by_uid(self) -> dict[str, Task]:
         return {task["uid"]: task for task in (*self.archived.values(), *self.live.values())}
 
+    @property
+    def readable(self) -> dict[str, Task] | None:
+        """The tasks by uid, those of files that are not sound as far as it can be said which they are.
+
+        None where a file is gone or cannot be read, which no choice of codes hides (see findings.settled).
+        """
+        if self.sound:
+            return self.by_uid
+        tasks = self.tree.loose_tasks
+        return tasks if BACKLOG in self.tree.files and ARCHIVE not in self.tree.unread else None
+
 
 STEPS = ("files", "tasks", "links", "log", "replay", "texts")
 
@@ -111,6 +122,8 @@ def judge(
             judged.consistent = _allows(judged, judged.replay)
     if judged.replay is not None:
         _check_missing(judged, judged.replay)
+        if not judged.sound:
+            _check_lost(judged, judged.replay)
     step("texts")
     narrowing = _check_config(tree, findings, narrowed_by)
     if narrowing is not None and judged.sound:
@@ -346,6 +359,18 @@ def _allows(judged: Judged, replay: Replay) -> bool:
         hint="The last saved state is in git and in .taskkeep/local/backups.",
     )
     return False
+
+
+def _check_lost(judged: Judged, replay: Replay) -> None:
+    """Name the tasks of the log that files which are not sound do not hold, so that one fault hides no loss."""
+    there = judged.readable
+    if there is None:
+        return
+    gone = {task["id"]: task for uid, task in replay.tasks().items() if uid not in there}
+    opened = {choice.uid for choice in replay.choices() if choice.field is None}
+    for task_id, task in gone.items():
+        if task["uid"] not in opened:
+            _unexplained(judged, gone, f"{task_id} is missing")
 
 
 def _unexplained(judged: Judged, told: Mapping[str, Task], words: str) -> None:

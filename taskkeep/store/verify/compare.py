@@ -47,10 +47,9 @@ def compare(old: Tree, new: Judged, findings: Findings) -> None:
     if not old.exists:
         return
     gone = _check_events(old, new.tree, findings)
-    tasks = old.loose_tasks
-    if tasks is None or not _is_readable(new):
+    tasks, found = old.loose_tasks, new.readable
+    if tasks is None or found is None:
         return
-    found = new.by_uid
     # A log that holds all of the older one and gives the files answers for every difference of a field.
     explained = new.consistent and not gone
     fresh = [event for event in new.tree.log.loose if event["hash"] not in old.log.hashes]
@@ -63,10 +62,6 @@ def compare(old: Tree, new: Judged, findings: Findings) -> None:
                 _lost(old, new.tree, task, findings)
         elif not explained:
             _check_fields(old, new.tree, task, found[uid], touched, findings)
-
-
-def _is_readable(new: Judged) -> bool:
-    return all(tasks is not None for tasks in new.tasks.values()) and new.sound
 
 
 def _is_open(new: Judged, uid: str) -> bool:
@@ -111,8 +106,8 @@ def _check_fields(
     uid = before["uid"]
     if before == after or (uid, None) in touched:
         return
-    for field in sorted({*before, *after}):
-        if before.get(field) == after.get(field) or (uid, field) in touched:
+    for field in _differing(before, after):
+        if (uid, field) in touched:
             continue
         file, line = new.line_of(after["id"], field)
         older = is_older(after.get(field), field, old.log.of_task(uid))
@@ -126,6 +121,10 @@ def _check_fields(
             line=line,
             hint=ADOPT,
         )
+
+
+def _differing(before: Task, after: Task) -> list[str]:
+    return [field for field in sorted({*before, *after}) if before.get(field) != after.get(field)]
 
 
 # -- the old log lies inside the new one -----------------------------------------------------------
@@ -268,8 +267,9 @@ def _first_other_config_line(old: Tree, new: Tree) -> int:
 
 def changes_between(old: Tree, new: Judged) -> Changes:
     """What the newer state adds, finishes, changes and deletes."""
-    before: Mapping[str, Task] = old.loose_tasks or {}
-    after = new.by_uid if new.sound else {}
+    after: Mapping[str, Task] | None = new.readable
+    before: Mapping[str, Task] = old.loose_tasks or {} if after is not None or not new.tree.exists else {}
+    after = after or {}
     fresh = [event for event in new.tree.log.loose if event["hash"] not in old.log.hashes]
     reasons = {event["uid"]: event for event in fresh if event["event_type"] == "task_deleted"}
     added, finished, changed = [], [], []
@@ -277,10 +277,11 @@ def changes_between(old: Tree, new: Judged) -> Changes:
         if uid not in before:
             added.append(task)
         elif before[uid] != task:
-            if is_finished(task) and not is_finished(before[uid]):
+            if new.sound and is_finished(task) and not is_finished(before[uid]):
                 finished.append(task)
             else:
-                changed.append((task, [field for field in diff(before[uid], task) if field != "updated_at"]))
+                fields = diff(before[uid], task) if new.sound else _differing(before[uid], task)
+                changed.append((task, [field for field in fields if field != "updated_at"]))
     deleted = [(task, reasons.get(uid)) for uid, task in before.items() if uid not in after]
     whys: dict[str, list[tuple[str, str]]] = {}
     for event in fresh:

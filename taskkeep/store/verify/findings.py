@@ -48,6 +48,9 @@ CODES: dict[str, tuple[str, str, str]] = {
 }
 
 
+UNREAD = ("unreadable", "conflict_marker")
+
+
 class Verdict(NamedTuple):
     """What verify or doctor found; *ok* exactly when the exit status is 0.
 
@@ -154,8 +157,13 @@ def settled(
     skip: Collection[str] = (),
     changes: Any = None,
 ) -> Verdict:
-    """The verdict on what was found, as far as it counts: not ok with an error, or with *strict* a warning."""
-    counted = [one for one in found if (not only or one["code"] in only) and one["code"] not in skip]
+    """The verdict on what was found, as far as it counts: not ok with an error, or with *strict* a warning.
+
+    What could not be read counts whatever is asked for: nothing else could be looked for in it.
+    """
+    counted = [
+        one for one in found if one["code"] in UNREAD or ((not only or one["code"] in only) and one["code"] not in skip)
+    ]
     counted.sort(key=_weight)
     ok = not any(one["severity"] == ERROR or strict for one in counted)
     return Verdict(ok, counted, checked, changes)

@@ -96,16 +96,17 @@ def _is_plain(old: Tree, tree: Tree, findings: Findings) -> bool:
     if len(heads) != 1:
         return False
     last = tree.log.by_hash[heads[0]]
-    if last["after"] != tree.sha(BACKLOG) or archive_after(last) != tree.sha(ARCHIVE) or tree.loose_tasks is None:
+    tasks = tree.loose_tasks
+    if (last["after"], archive_after(last)) != (tree.sha(BACKLOG), tree.sha(ARCHIVE)) or tasks is None or tree.unread:
         return False
     judged = Judged(tree, findings)
     judged.sound = True
     judged.tasks = {BACKLOG: [], ARCHIVE: []}
-    judged.live = {task["id"]: task for task in tree.loose_tasks.values()}
+    judged.live = {task["id"]: task for task in tasks.values()}
     between.compare(old, judged, findings)
     before = old.loose_tasks or {}
     made = {event["uid"] for event in tree.log.loose if event["event_type"] == "task_created"}
-    return not findings.list and all(uid in made for uid in tree.loose_tasks if uid not in before)
+    return not findings.list and all(uid in made for uid in tasks if uid not in before)
 
 
 def _name(judgement: Judgement, commit: str, bad: list[dict[str, object]], findings: Findings) -> None:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog import secrets
-from taskkeep.errors import Outside, ShallowClone, TaskkeepError, Usage
+from taskkeep.errors import Outside, ShallowClone, TaskkeepError, UnknownPoint, Usage
 from taskkeep.store.git.commit import under_way
 from taskkeep.store.git.revision import commit_of, commit_of_or_none, is_shallow
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG, CONFIG
@@ -101,7 +101,12 @@ class Judgement:
         return self.repository
 
     def commit(self, name: str, option: str) -> str:
-        return commit_of(self.git, name, option)
+        try:
+            return commit_of(self.git, name, option)
+        except UnknownPoint as error:
+            if is_shallow(self.git):
+                raise ShallowClone(error.message, hint=UNSHALLOW) from None
+            raise
 
     def tree(self, commit: str, label: str, prefix: str | None = None) -> Tree:
         return commit_tree(self.shared, commit, self.prefix if prefix is None else prefix, label)

@@ -233,6 +233,7 @@ class Tree:
 
     def __init__(self, label: str, shared: Shared, files: Mapping[str, str], odd: Mapping[str, str]) -> None:
         self.label, self.shared, self.files, self.odd = label, shared, dict(files), dict(odd)
+        self.unread: list[str] = []  # see loose_tasks
         self._places: dict[str, Places] = {}
 
     @property
@@ -288,19 +289,30 @@ class Tree:
 
     @cached_property
     def loose_tasks(self) -> dict[str, Task] | None:
-        """The tasks by uid, archive included, as far as they can be read at all: what a comparison asks of the
-        older side. None where backlog.json cannot be read."""
+        """The tasks by uid, archive included, as far as they can be read at all: what a comparison asks for.
+
+        None where backlog.json cannot be read; *unread* names what else was passed over.
+        """
         found: dict[str, Task] = {}
         for name in (ARCHIVE, BACKLOG):
             try:
                 tasks = json.loads(self.data(name))["tasks"]
-                found |= {task["uid"]: task for task in tasks if isinstance(task["id"], str)}
+                named = [task for task in tasks if is_named(task)]
             except FileNotFoundError:
                 continue
             except (BacklogUnreadable, ValueError, KeyError, TypeError, RecursionError):
                 if name == BACKLOG:
                     return None
+                self.unread.append(name)
+                continue
+            found |= {task["uid"]: task for task in named}
+            self.unread += [f"a task of {name}"] * (len(tasks) - len(named))
         return found
+
+
+def is_named(task: Any) -> bool:
+    """Can it be said which task this is, whatever else is wrong with it?"""
+    return isinstance(task, dict) and isinstance(task.get("id"), str) and isinstance(task.get("uid"), str)
 
 
 def working_tree(root: Root, shared: Shared) -> Tree:
