@@ -12,8 +12,8 @@ from tasks import task
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import Chain, Event, Request, task_changes
-from taskkeep.backlog.rewrite import Past, Rewriting, Wanted, lost, read_rows, reverted
-from taskkeep.errors import InputInvalid
+from taskkeep.backlog.rewrite import Past, Rewriting, Wanted, lost, read_rows, reverted, stubs
+from taskkeep.errors import InputInvalid, TaskkeepError
 
 NOW, LATER = "2026-11-20T12:00:00.000000Z", "2026-11-21T12:00:00.000000Z"
 USER_VALUES: dict[str, list[Any]] = {
@@ -146,3 +146,20 @@ def test_any_bytes_are_read_or_refused(data: bytes) -> None:
     except InputInvalid:
         return
     assert all(isinstance(row, dict) for row in rows)
+
+
+def test_every_description_that_shrank_to_a_stub_is_told_wherever_its_task_stands() -> None:
+    """A task that is as it was, or new, stands between."""
+    long = {"description": "word " * 100}
+    before = Backlog.of([task(1), task(2, **long), task(4, **long)])
+    after = before.replacing(task(2, description="…"), task(3), task(4, description="…"))
+    [words] = stubs(before, after)
+    assert "T0002 from 500 to 1 characters" in words
+    assert "T0004 from 500 to 1 characters" in words
+
+
+def test_a_field_that_taskkeep_does_not_know_is_named_with_its_task() -> None:
+    before = Backlog.of([task(1), task(2)])
+    with pytest.raises(TaskkeepError, match="T0002 has a field 'effort'") as refused:
+        ask(before, [task(1), {**task(2), "effort": 3}])
+    assert refused.value.details["task_id"] == "T0002"

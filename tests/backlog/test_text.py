@@ -76,6 +76,9 @@ def test_a_text_is_whole_where_its_parts_join(tasks: list[dict[str, Any]], parts
         assert changed == data
     assert not joined(data[:-1])
     assert not joined(data[1:])
+    for end in [span_of(data, tasks[start:stop])[1] for start, stop in pairwise(ends) if start < stop < len(tasks)]:
+        spans = [place for start, stop in pairwise(ends) for place in span_of(data, tasks[start:stop])]
+        assert not are_spans(data[:end] + b";" + data[end + 1 :], spans, parts), "no comma between two parts"
 
 
 @given(VALUES, VALUES)
