@@ -49,12 +49,12 @@ def settle(writer: Writer) -> None:
     # What `resolve` settles is staged, and its commit is the user's.
     is_staged = first["source"] == "resolve"
     committed = linked and writer.is_committed(f"{AUDIT}/{name}", staged=is_staged)
-    given_up = is_staged and not _has_predecessors(root, first)
+    gone = not committed and _is_gone(root, events, sha)
     what = f"{first['event_type'].replace('_', ' ')} {first['task_id'] or ''} by {first['actor']}".replace("  ", " ")
     outcome = None
     if linked and committed:
         pass
-    elif not given_up and (sha == first["after"] or (linked and sha != first["before"])):
+    elif not gone and (sha == first["after"] or (linked and sha != first["before"])):
         if not linked:
             enter_log(root, root.journal, name)
         pending.note(writer, _paths_of(root, events, name))
@@ -66,7 +66,7 @@ def settle(writer: Writer) -> None:
             sync_folder(os.path.dirname(path))
         outcome = "taken_back"
         writer.warnings.append(f"took back a save that was cut short: {what}; run it again if you still want it")
-    if outcome and not given_up:
+    if outcome and not gone:
         _settle_archive(writer, first, outcome)
     _settle_snapshot(root, first, outcome == "taken_back")
     if outcome and sha == (first["after"] if outcome == "finished" else first["before"]):
@@ -148,9 +148,13 @@ def _note_recovery(writer: Writer, events: Sequence[Event], outcome: str, sha: s
     remove(tmp)
 
 
-def _has_predecessors(root: Root, event: Event) -> bool:
-    """Are the events that this one follows in the log? Those of the other side go where a merge is given up."""
-    return {other["hash"] for other in log.read_all(root)}.issuperset(event["prev"])
+def _is_gone(root: Root, events: Sequence[Event], sha: str | None) -> bool:
+    """Has git taken away since what the save was made upon: given up a merge, or put another saved state here?"""
+    first, own = events[0], {event["hash"] for event in events}
+    others = [event for event in log.read_all(root) if event["hash"] not in own]
+    if first["source"] == "resolve" and not {event["hash"] for event in others}.issuperset(first["prev"]):
+        return True
+    return sha not in (first["before"], first["after"]) and any(event["after"] == sha for event in others)
 
 
 def _stage_settled(writer: Writer) -> None:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import taskkeep
+from taskkeep.backlog.changes import Edit
 from taskkeep.errors import GitLocked, HandEdit
 
 Die = Callable[[Any, Any, str], bool]
@@ -271,3 +272,31 @@ def test_a_copied_checkout_removes_no_lock_of_the_one_it_was_copied_from(kit: An
     with pytest.raises(GitLocked):
         kit.project.add("third", wait=0.05)
     assert lock.exists()
+
+
+@pytest.mark.parametrize("move", ["checkout -q -f other", "reset -q --hard HEAD~1"])
+@pytest.mark.parametrize("request_", ["add", "archive"])
+def test_a_killed_save_is_nothing_to_another_state_that_git_put_in_its_place(
+    kit: Any, run_and_die: Die, request_: str, move: str
+) -> None:
+    """Its event is not left to a log that does not lead to it, nor its archive to a backlog that had another."""
+    kit.project.update([kit.id_of("first")], Edit(set={"status": "done"}))
+    kit.git("branch", "other")
+    kit.project.update([kit.id_of("second")], Edit(set={"status": "done"}))
+    kit.project.archive(older_than="0d")
+    kit.project.add("third")
+    kit.project.update([kit.id_of("third")], Edit(set={"status": "done"}))
+    seen = set()
+    code = {"add": ADD, "archive": "project.archive(older_than='0d')"}[request_]
+    for step, copy in every_step(kit, run_and_die, code, 2):
+        interrupted = (copy.local / "journal").exists()
+        for lock in (copy.folder / ".git").rglob("*.lock"):
+            lock.unlink()
+        copy.git(*move.split())
+        titles = copy.titles_in_head()
+        copy.project.add("later")
+        assert copy.titles() == titles | {"later"}, step
+        assert copy.project.verify().findings == [], step
+        assert copy.git("status", "--porcelain") == "", step
+        seen.add(interrupted)
+    assert seen == {True, False}
