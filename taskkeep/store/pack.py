@@ -36,8 +36,8 @@ def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> str | N
         _go_on(writer, *noted)
         return noted[0]
     loose = [name for name in log.list_files(root) if "/" in name]
-    old = loose[: max(len(loose) - kept, 0)]
-    if len(loose) <= limit or not old:
+    old = _packable(root, loose[: max(len(loose) - kept, 0)]) if len(loose) > limit else []
+    if not old:
         return None
     data = b"".join(read(os.path.join(root.audit, name))[0] for name in old)
     pack = f"pack-{sha256(data).hexdigest()}.jsonl"
@@ -50,6 +50,21 @@ def pack_old(writer: Writer, *, limit: int = LIMIT, kept: int = KEPT) -> str | N
         _take_back(root, pack)
         raise
     return pack
+
+
+def _packable(root: Root, names: list[str]) -> list[str]:
+    """Those of *names* that are each less than half of their pack.
+
+    A merge of git takes a pack for a file that it holds half of, renamed, and calls what two branches make of
+    that, or of its folder, a conflict.
+    """
+    sizes = {name: os.stat(os.path.join(root.audit, name)).st_size for name in names}
+    total = sum(sizes.values())
+    for name in sorted(names, key=lambda name: (-sizes[name], name)):
+        if 2 * sizes[name] < total:
+            break
+        total -= sizes.pop(name)
+    return [name for name in names if name in sizes]
 
 
 def is_under_way(root: Root) -> bool:

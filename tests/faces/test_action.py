@@ -348,11 +348,28 @@ def test_what_a_forced_push_threw_away_is_missed(hub: Hub) -> None:
     hub.push("main", force=True)
     hub.check_out(hub.head())
     ran = hub.run("push", {"before": before, "forced": True})
-    assert ran.outputs["base"] == before
+    assert (ran.status, ran.outputs["base"]) == (1, before)
+    assert "lost_task" in ran.log
     gone = hub.run("push", {"before": "1" * 40, "forced": True})
     assert (gone.status, gone.outputs["base"]) == (0, "")
     assert "::warning" in gone.log
     assert hub.run("push", {"before": "1" * 40, "forced": False}).status == 7
+
+
+def test_a_branch_that_was_rebased_and_pushed_by_force_has_lost_nothing(hub: Hub) -> None:
+    """What was thrown away are commits; their events are in the new ones."""
+    old = hub.head()
+    hub.project.add("moved")
+    before = hub.push("main")
+    git(hub.work, "reset", "-q", "--hard", old)
+    (hub.work / "code.txt").write_text("code\n")
+    git(hub.work, "add", "code.txt")
+    git(hub.work, "commit", "-qm", "code")
+    git(hub.work, "cherry-pick", before)
+    hub.push("main", force=True)
+    hub.check_out(hub.head())
+    ran = hub.run("push", {"before": before, "forced": True})
+    assert (ran.status, ran.outputs["base"]) == (0, before), ran.log
 
 
 def test_a_merge_queue_is_held_against_its_base(hub: Hub) -> None:

@@ -915,3 +915,28 @@ def test_two_backlogs_begun_apart_are_merged(new_repository: Any, scratch: Path)
 
     assert one.titles() == {"of one", "of two"}
     joined(one)
+
+
+def test_a_squash_that_was_committed_long_ago_hides_no_conflict_of_a_merge(kit: Any) -> None:
+    """Git leaves SQUASH_MSG behind where a save commits what was squashed."""
+    first, second = kit.id_of("first"), kit.id_of("second")
+    kit.git("checkout", "-q", "-b", "other")
+    kit.project.update([first], Edit(set={"title": "first of other"}))
+    kit.project.update([second], Edit(set={"title": "second of other"}))
+    kit.git("checkout", "-q", "-b", "topic", "main")
+    kit.project.update([first], Edit(set={"title": "first of topic"}))
+    kit.git("checkout", "-q", "main")
+    (kit.folder / "code.txt").write_text("code\n")
+    kit.git("add", "code.txt")
+    kit.git("commit", "-qm", "code")
+    kit.git("merge", "-q", "--squash", "topic")
+    kit.project.update([second], Edit(set={"title": "second of main"}))
+    assert (kit.folder / ".git" / "SQUASH_MSG").exists()
+
+    kit.git("merge", "-q", "-m", "merge", "other", check=False)
+    assert {one.conflict.task_id for one in kit.project.conflicts()} == {first, second}
+    kit.project.resolve(choice="theirs")
+    kit.git("commit", "-qm", "merge")
+
+    assert kit.titles() == {"first of other", "second of other"}
+    kit.assert_sound()

@@ -28,6 +28,7 @@ def changed(*fields: str) -> dict[str, Any]:
         ([event(**CREATED)], "add T0001: a title"),
         ([event(**{**CREATED, "event_type": "task_deleted"})], "delete T0001: a title"),
         ([event(**{**CREATED, "event_type": "conflict_resolved"})], "conflict_resolved T0001: a title"),
+        ([event(details={"choices": []}, event_type="conflict_resolved")], "conflict_resolved T0001: touched"),
         ([event(**changed("priority", "due"))], "update T0001: priority, due"),
         ([event(**changed("priority", "status"))], "update T0001: status status"),
         ([event()], "update T0001: touched"),

@@ -443,6 +443,8 @@ def test_a_log_that_git_lacks_is_told_to_the_driver(kit: Any) -> None:
 
 
 def test_branches_that_packed_the_same_events_have_no_more_in_common(kit: Any) -> None:
+    for number in range(3):
+        kit.project.add(f"task {number}")
     kit.git("branch", "other")
     for branch in ("main", "other"):
         kit.git("checkout", "-q", branch)

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import taskkeep
 from taskkeep.store import pack
 from taskkeep.store.layout import Root
 from taskkeep.store.pack import pack_old
@@ -44,6 +45,34 @@ def test_old_files_of_the_log_become_one(kit: Any) -> None:
     kit.assert_sound()
 
 
+@pytest.mark.parametrize("both", [True, False])
+def test_a_log_with_a_large_file_is_packed_so_that_branches_merge(kit: Any, both: bool) -> None:
+    """A pack that is mostly one file would be that file, renamed, to git: two packs a conflict, and so what comes
+    into the folder that it has left empty.
+    """
+    kit.project.update([kit.id_of("first")], taskkeep.Edit(set={"description": "a long text " * 2000}))
+    for number in range(6):
+        kit.project.add(f"before {number}")
+    kit.git("checkout", "-q", "-b", "other")
+    kit.project.add("of other")
+    if both:
+        packed(kit, 2)
+    kit.git("checkout", "-q", "main")
+    for number in range(3):
+        kit.project.add(f"of main {number}")
+    packed(kit, 2 if both else 0)
+
+    kit.git("merge", "-q", "-m", "merge", "other")
+
+    kit.project.add("after")
+    kit.assert_sound()
+
+
+def packed(kit: Any, kept: int) -> None:
+    with writing(Root(str(kit.root)), Options()) as writer:
+        assert pack_old(writer, limit=kept, kept=kept)
+
+
 def test_a_packing_that_was_cut_short_after_its_commit_is_finished_by_the_next_save(
     kit: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -69,6 +98,8 @@ def test_a_log_killed_while_it_is_packed_holds_all_its_events(
     kit: Any, run_and_die: Callable[[Any, int, str], bool]
 ) -> None:
     """At each step; the next writer, or `recover`, finishes the packing or takes it back."""
+    for number in range(3):  # a file that is half of its pack stays loose
+        kit.project.add(f"task {number}")
     before, seen = events(kit), set()
     for step in range(1, 200):
         copy = type(kit)(kit.folder.parent / "copy")

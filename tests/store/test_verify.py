@@ -209,6 +209,19 @@ def test_the_index_that_git_tells_a_hook_of_is_the_one(kit: Any, monkeypatch: py
     assert not kit.project.verify(staged=True, index_file=index).ok
 
 
+def test_a_head_that_took_the_place_of_its_base_holds_all_of_it(kit: Any) -> None:
+    """As a forced push does, where both come from a commit that has neither side's changes."""
+    lost = kit.project.add("lost").tasks[0]["id"]
+    replaced = kit.head()
+    kit.git("reset", "-q", "--hard", "HEAD~1")
+    kit.project.add("new")
+    assert kit.project.verify(base=replaced).ok
+    found = kit.project.verify(base=replaced, replaced=True).findings
+    assert [(one["code"], one["task_id"]) for one in found] == [("lost_task", lost), ("audit_broken", lost)]
+    with pytest.raises(taskkeep.Usage, match="--base"):
+        kit.project.verify(replaced=True)
+
+
 # -- clones that lack something ------------------------------------------------------------------------
 
 

@@ -61,6 +61,8 @@ class Step:
             raise StepError("pull_request_target runs with the base's rights on a stranger's code: use pull_request")
         base = self.base()
         args = [f"--base={base}"] if base else []
+        if base and base == self.event.get("before") and not os.environ.get("VERIFY_BASE", "").strip():
+            args.append("--replaced")  # of what a forced push has thrown away nothing may be lost either
         answer = self.fetching(args)
         summary = os.environ.get("GITHUB_STEP_SUMMARY")
         status = self.shown([*args, "--format=github", *([f"--summary={summary}"] if summary else [])])

@@ -42,6 +42,10 @@ def verify(
     head: Annotated[
         str | None, typer.Option("--head", metavar="REV", help="Judge this commit, without a checkout.")
     ] = None,
+    replaced: Annotated[
+        bool,
+        typer.Option("--replaced", help="HEAD took the base's place, as by a forced push: is all of it there?"),
+    ] = False,
     staged: Annotated[bool, typer.Option("--staged", help="Judge what is staged, against HEAD.")] = False,
     history: Annotated[
         bool, typer.Option("--history", help="Walk all commits of the backlog and name the first bad one.")
@@ -75,6 +79,7 @@ def verify(
             call.folder,
             base=base,
             head=head,
+            replaced=replaced,
             staged=staged,
             history=history,
             anchor=anchor,

@@ -40,8 +40,9 @@ def _subject(events: Sequence[Event], prefix: str, waited: bool) -> str:
         if "task" in details:
             rest = details["task"]["title"]
         else:
-            status = details["changes"].get("status")
-            rest = f"status {status['to']}" if status else ", ".join(details["changes"]) or "touched"
+            changes = details.get("changes", {})  # a task that was deleted on one side is settled without any
+            status = changes.get("status")
+            rest = f"status {status['to']}" if status else ", ".join(changes) or "touched"
         verb = _VERBS.get(event["event_type"], event["event_type"])
         if "claim" in details and "claimed_until" in details.get("changes", ()):
             verb, rest = "claim", f"for {event['actor']}"

@@ -120,17 +120,19 @@ def _content(repository: Repository, blob: str) -> bytes:
 
 
 def _theirs_head(repository: Repository, *names: str) -> str | None:
-    """The commit that is being merged, squashed, picked or rebased, or of *names* alone; None for a stash."""
-    with_squash = _first_line(os.path.join(repository.git_dir, "SQUASH_MSG"), skip="commit ")
-    if with_squash is not None:
-        return with_squash
+    """The commit that is being merged, squashed, picked or rebased, or of *names* alone; None for a stash.
+
+    SQUASH_MSG is asked last: git leaves it behind where another program commits the squash.
+    """
     for name in names or _THEIRS:
         if os.path.lexists(os.path.join(repository.git_dir, name)):
             found = commit_of_or_none(repository, name)
             if found is None:
                 raise GitUnavailable(f"git cannot read {name}", hint="Run 'git fsck'.")
             return found
-    return None
+    if any(os.path.lexists(os.path.join(repository.git_dir, name)) for name in _THEIRS):
+        return None
+    return _first_line(os.path.join(repository.git_dir, "SQUASH_MSG"), skip="commit ")
 
 
 # -- who changed what ----------------------------------------------------------------------------

@@ -33,6 +33,7 @@ class Asked(NamedTuple):
 
     base: str | None = None
     head: str | None = None
+    replaced: bool = False  # has the head taken the base's place, as by a push, instead of growing from it?
     staged: bool = False
     history: bool = False
     anchor: str | None = None
@@ -68,6 +69,8 @@ def _check_asked(asked: Asked) -> None:
         )
     if asked.staged and (asked.base or asked.head or asked.history):
         raise Usage("--staged compares what is staged with HEAD, and nothing else", hint="Leave --base and --head out.")
+    if asked.replaced and asked.base is None:
+        raise Usage("--replaced goes with --base", hint="Name the commit whose place was taken.")
     if asked.history and asked.base is not None:
         raise Usage("--history walks every commit up to the head, a base adds nothing", hint="Leave --base out.")
 
@@ -223,7 +226,7 @@ class Judgement:
     def _run_base(self, base: str) -> tuple[Judged, Any]:
         base_commit = self.commit(base, "--base")
         head = self.commit(self.asked.head or "HEAD", "--head")
-        merge_bases = self._merge_bases(base_commit, head)
+        merge_bases = [base_commit] if self.asked.replaced else self._merge_bases(base_commit, head)
         tree = self.tree(head, "HEAD" if self.asked.head is None else "the head")
         olds = [self._old_tree(commit, "the merge base" if commit != base_commit else "the base", tree)
                 for commit in merge_bases]  # fmt: skip

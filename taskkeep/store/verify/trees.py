@@ -210,7 +210,8 @@ class Shared:
             if found is None:
                 raise Outside(
                     f"git lacks the object {name[:12]}, which the comparison needs",
-                    hint="A shallow or partial clone lacks it: fetch it whole with 'git fetch --unshallow --refetch'.",
+                    hint="Fetch it: a shallow clone with 'git fetch --unshallow', a partial one with 'git fetch "
+                    "--refetch --no-filter'.",
                 )
             self.blobs[name] = found[2]
 
