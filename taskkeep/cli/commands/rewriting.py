@@ -41,8 +41,9 @@ def adopt(
     """Record a hand edit of backlog.json as a change.
 
     The difference is shown, and goes through the rules that every change must keep. A task that is
-    gone must be named with --allow-delete, one whose fields went back to older values with
-    --allow-revert. What only taskkeep sets is put right. Where branches met, the sides that were
+    gone must be named with --allow-delete, one whose fields went back to older values, or that lacks
+    notes or criteria it had, with --allow-revert. Another field that was emptied is taken as meant,
+    unlike in 'apply'. What only taskkeep sets is put right. Where branches met, the sides that were
     chosen are recorded too.
     """
     call = call_of(ctx)
@@ -70,7 +71,7 @@ def apply(
 
     For a program or a model that gives back all tasks at once: the difference is shown and saved as
     one change. A task that FILE lacks must be named with --allow-delete, one whose fields would be
-    cut or go back to older values with --allow-revert. What only taskkeep sets is not taken from
+    emptied or go back to older values with --allow-revert. What only taskkeep sets is not taken from
     FILE; a Markdown fence around the JSON, a bare list and another order are no matter. With --base
     what was changed since then stays, and what both changed differently is refused and named.
     """
