@@ -180,6 +180,7 @@ def test_a_backlog_in_no_repository_is_warned_of(kit: Any) -> None:
     shutil.rmtree(kit.folder / ".git")
     [finding] = look(kit)
     assert (finding["code"], finding["severity"]) == ("git", "warning")
+    assert kit.project.doctor(fix=True).checked["fixed"] == []
 
 
 def test_a_git_that_is_too_old_is_named_with_what_is_needed(kit: Any, git_that: FakeGit) -> None:

@@ -41,11 +41,6 @@ def line() -> str:
     )
 
 
-def is_set_up(repository: Repository) -> bool:
-    """Does git know a driver of this name, ours or not?"""
-    return DRIVER in repository.config
-
-
 def is_taken_out(root: Root) -> bool:
     """Has somebody taken the driver out of this checkout?"""
     return os.path.lexists(os.path.join(root.local, UNINSTALLED))
@@ -90,11 +85,9 @@ def take_out(root: Root, repository: Repository) -> bool:
 
 
 def welcome(root: Root, repository: Repository, *, first: bool) -> str | None:
-    """Set the driver up where the attributes name it and git does not know it; what to say of that, or at the
-    *first* commit of a checkout of what they lack.
+    """Where git knows no driver, set it up if the attributes name it; what to say of that, or at the *first* commit
+    of a checkout of what they lack.
     """
-    if is_set_up(repository):
-        return None
     if first and not is_wanted(root) and not is_taken_out(root):
         return f"note: .gitattributes does not name git's merge driver; {HINT}"
     if not is_wanted(root) or not set_up(root, repository):
