@@ -994,12 +994,14 @@ class Project:
         base: str | None = None,
         allow_delete: Sequence[str] = (),
         allow_revert: Sequence[str] = (),
+        force: bool = False,
         **options: Any,
     ) -> Saved:
         """Make the backlog equal *data*, a whole backlog.json that somebody rewrote, as one change. *base*: the
         event or revision that it was written upon; then what came since stays.
 
-        Raises InputInvalid, Mojibake, TasksLost, FieldsReverted, Conflicting, and what any change raises.
+        Raises InputInvalid, Mojibake, TasksLost, FieldsReverted, Conflicting, but with *force* ClaimHeld, and what any
+        change raises.
         """
         from hashlib import sha256
 
@@ -1009,8 +1011,10 @@ class Project:
 
         check_if_match(Backlog({}), (), options.get("if_match"))
         rows, told = read_rows(data, name)
-        application = Application(self.root, rows, told, base=base, delete=allow_delete, revert=allow_revert)
-        arguments = [sha256(data).hexdigest(), base, sorted(allow_delete), sorted(allow_revert)]
+        application = Application(
+            self.root, rows, told, base=base, delete=allow_delete, revert=allow_revert, force=force
+        )
+        arguments = [sha256(data).hexdigest(), base, sorted(allow_delete), sorted(allow_revert), force]
         options = {**options, "why": options.get("why") or f"{name} applied as a whole"}
         outcome = self._save("apply", arguments, application.change, options, source="apply")
         return _rewritten(outcome, application.difference)

@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from taskkeep.backlog.changes import free_task, put_status, with_draft
+from taskkeep.backlog.events import diff
 from taskkeep.backlog.task import OPEN
 from taskkeep.backlog.times import later, seconds_of
-from taskkeep.errors import InvalidField, NothingReady, StaleClaim, TaskFinished
+from taskkeep.errors import ClaimHeld, InvalidField, NothingReady, StaleClaim, TaskFinished
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,6 +67,24 @@ def read_lease(text: str) -> int:
 def is_held(task: Mapping[str, Any], now: str) -> bool:
     """True while a lease runs."""
     return "claimed_by" in task and str(task.get("claimed_until", "")) > now
+
+
+def claimed_by_others(before: Backlog, after: Backlog, *, now: str, actor: str) -> list[Task]:
+    """The tasks another holds that *after* changes by more than new notes, or no longer has."""
+    kept = {task["uid"]: task for task in after.tasks.values()}
+    held = [task for task in before.tasks.values() if is_held(task, now) and task["claimed_by"] != actor]
+    return [task for task in held if task["uid"] not in kept or not _only_noted(task, kept[task["uid"]])]
+
+
+def refuse_claimed(before: Backlog, after: Backlog, *, now: str, actor: str) -> None:
+    """Raise ClaimHeld for the first of what `claimed_by_others` gives."""
+    for task in claimed_by_others(before, after, now=now, actor=actor):
+        raise ClaimHeld(task["id"], task["claimed_by"], task["claimed_until"])
+
+
+def _only_noted(old: Task, new: Task) -> bool:
+    changes = diff(old, new)
+    return changes.keys() <= {"notes", "updated_at"} and not changes.get("notes", {}).get("removed")
 
 
 def claim_task(backlog: Backlog, task_id: str, *, ledger: Ledger, lease: int, now: str, actor: str) -> Backlog:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from taskkeep.backlog.claims import refuse_claimed
 from taskkeep.backlog.difference import difference
 from taskkeep.backlog.rewrite import Past, Rewriting, allowed, refuse_losses, stubs, untouched, upon
 from taskkeep.errors import Conflicting
@@ -31,9 +32,10 @@ class Application:
         base: str | None,
         delete: Iterable[str],
         revert: Iterable[str],
+        force: bool,
     ) -> None:
         self._root, self._rows, self._told = root, rows, list(told)
-        self._base, self._delete, self._revert = base, delete, revert
+        self._base, self._delete, self._revert, self._force = base, delete, revert, force
         self.difference: Difference | None = None
 
     def change(self, before: Backlog, context: Context) -> Backlog:
@@ -59,6 +61,8 @@ class Application:
                 raise Conflicting([conflict._asdict() for conflict in conflicts])
             after = untouched(before, after)
         refuse_losses(before, after, past, allowed(before, after, self._delete, self._revert), cuts=True)
+        if not self._force:
+            refuse_claimed(before, after, now=context.now, actor=context.actor)
         self.difference = difference(before, after)
         context.warn([*self._told, *told, *stubs(before, after)])
         return after

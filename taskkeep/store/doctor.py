@@ -11,6 +11,7 @@ from taskkeep.store import backups, log, pending, retention
 from taskkeep.store.config import load_config
 from taskkeep.store.git.commit import refuse_obstacles, token_of
 from taskkeep.store.git.repository import OLDEST, repository_of, run
+from taskkeep.store.layout import ATTRIBUTES, CONFIG, SCHEMA
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.merging.citations import citations
 from taskkeep.store.pack import KEPT, pack_old
@@ -19,7 +20,7 @@ from taskkeep.store.past.mending import mend_snapshots, put_back, whole_log
 from taskkeep.store.reading import Reading
 from taskkeep.store.save import Options, Writer, writing
 from taskkeep.store.setup import merge_driver
-from taskkeep.store.setup.init import BLOCK
+from taskkeep.store.setup.init import has_lines, write_setup
 from taskkeep.store.surroundings import now_text
 from taskkeep.store.verify import Findings, Verdict
 
@@ -82,11 +83,35 @@ def tidy(root: Root) -> list[str]:
             done.append("packed old files of the log")
             writer.log = log.load(root)
         repository = writer.repository
+        if repository is not None:
+            done += _set_up(writer, repository)
         if repository is not None and merge_driver.mend(root, repository):
             done.append("set up git's merge driver")
         if repository is not None and _loose(repository.common)[0] > WORTH_PACKING:
             done.append(_repack(repository))
     return done
+
+
+def _set_up(writer: Writer, repository: Repository) -> list[str]:
+    """Write and commit what `init` puts into a repository, where the backlog was there before it."""
+    root = writer.root
+    schema, config = repository.reads([f"HEAD:{repository.prefix}{name}" for name in (SCHEMA, CONFIG)])
+    if has_lines(root) and (schema is not None or not writer.commits()):
+        return []
+    try:
+        refuse_obstacles(repository)
+        files, staged = write_setup(root, "random", repository)
+        if config is not None:
+            files.pop(CONFIG, None)  # where it differs from HEAD's it is the user's to commit
+        names = " and ".join(sorted(files))
+        if not writer.commits():
+            return [f"wrote {names}, which are yours to commit"]
+        note = f"{writer.config['subject_prefix']}taskkeep: set up {names}\n"
+        committed, kept = ({name: [data] for name, data in of.items()} for of in (files, staged))
+        made = writer.commit(committed, note, kept)
+    except (OSError, TaskkeepError) as error:
+        return [f"could not set up {ATTRIBUTES}: {error}"]
+    return [f"set up {names}" + (f", commit {made[:10]}" if made else "")]
 
 
 def _repack(repository: Repository) -> str:
@@ -169,7 +194,7 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
                 "this backlog is in no git repository: nothing is committed",
                 severity="warning",
                 file=None,
-                hint="Run 'git init' here.",
+                hint="Run 'git init' here, then 'taskkeep doctor --fix'.",
             )
             return
         checked["loose_objects"], checked["loose_bytes"] = _loose(repository.common)
@@ -209,18 +234,13 @@ def _check_git(root: Root, findings: Findings, checked: dict[str, object]) -> No
                 )
     except TaskkeepError as error:
         findings.add(error.code, error.message, file=None, hint=error.hint)
-    try:
-        with open(root.in_root(".gitattributes"), encoding="utf-8", errors="replace") as file:
-            there = BLOCK.text in file.read()
-    except OSError:
-        there = False
-    if not there:
+    if not has_lines(root):
         findings.add(
             "attributes",
             ".gitattributes does not hold the lines of taskkeep",
             severity="warning",
-            file=".gitattributes",
-            hint="They keep line ends as they must be and name the merge driver; see docs/file-format.md.",
+            file=ATTRIBUTES,
+            hint="They keep line ends as they must be and name the merge driver; 'taskkeep doctor --fix' adds them.",
         )
 
 

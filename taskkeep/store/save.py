@@ -409,12 +409,14 @@ class Writer:
             snapshot=self.snapshots and backups.held(self.root, self.sha) is None,
             found=self.grounds(),
         )
+        last = self.log.commit
         self._write(placement, outcome, extra or {}, staged or {})
         outcome.events = events
         if self.repository is not None and "merge.taskkeep.driver" not in self.repository.config:
             from taskkeep.store.setup.merge_driver import welcome
 
-            self.warnings += filter(None, [welcome(self.root, self.repository)])
+            begins = last is None and outcome.commit is not None
+            self.warnings += filter(None, [welcome(self.root, self.repository, first=begins)])
         return outcome
 
     def _event_of_files(
@@ -682,9 +684,14 @@ class Writer:
             commit.discard()
             raise
 
-    def commit(self, files: Mapping[str, Sequence[bytes] | None], note: str) -> str | None:
+    def commit(
+        self,
+        files: Mapping[str, Sequence[bytes] | None],
+        note: str,
+        staged: Mapping[str, Sequence[bytes] | None] | None = None,
+    ) -> str | None:
         """Commit *files* by themselves; the hash, None where HEAD has them all. Raises OSError, CommitFailed, …"""
-        commit = self.prepared(files, {}, note)
+        commit = self.prepared(files, staged or {}, note)
         if commit is None:
             return None
         try:

@@ -198,6 +198,22 @@ def test_a_field_that_goes_back_to_an_older_value_must_be_named(kit: Any) -> Non
     kit.assert_sound()
 
 
+def test_a_field_that_a_person_emptied_is_taken_as_meant(kit: Any) -> None:
+    """Unlike what a program empties, which `apply` refuses; verify calls it no step back either."""
+    task_id = kit.project.add("full", description="long", labels=["ci"], assignee="ada", metadata={"key": 1}).task["id"]
+    fields = {"description", "labels", "assignee", "metadata"}
+    edit(kit, lambda tasks: [named(tasks, "full").pop(name) for name in fields])
+
+    found = {one["code"] for one in kit.project.verify().findings}
+    assert "unaudited_change" in found
+    assert "reverted_field" not in found
+    kit.project.adopt()
+
+    [task] = kit.project.show([task_id])
+    assert not fields & task.keys()
+    kit.assert_sound()
+
+
 def test_a_deleted_task_that_comes_back_must_be_named(kit: Any) -> None:
     buffer, task_id = kit.file.read_bytes(), kit.id_of("first")
     kit.project.delete([task_id], why="not needed")

@@ -105,6 +105,46 @@ def test_another_actors_claim_hinders_all_but_notes(kit: Any) -> None:
     assert kit.project.note(task_id, "x", actor="b").changed
 
 
+def applied(kit: Any, change: Any, **asked: Any) -> taskkeep.Saved:
+    """bob gives back the whole file, changed."""
+    value = json.loads(kit.file.read_bytes())
+    change(value["tasks"], next(task for task in value["tasks"] if task["title"] == "first"))
+    return kit.project.apply(json.dumps(value).encode(), actor="bob", **asked)
+
+
+def test_a_file_that_another_rewrote_whole_goes_not_over_a_claim(kit: Any) -> None:
+    """Neither to change the task nor to delete it, but with force; notes are free, and so are other tasks."""
+    task_id = kit.id_of("first")
+    kit.project.claim(task_id, actor="al")
+    for change in (lambda _, task: task.update(title="bob's"), lambda tasks, task: tasks.remove(task)):
+        before = kit.files()
+        with pytest.raises(ClaimHeld):
+            applied(kit, change, allow_delete=[task_id])
+        assert kit.files() == before
+        assert applied(kit, change, allow_delete=[task_id], force=True, dry_run=True).changed
+
+    assert applied(kit, lambda tasks, task: (task.update(notes=["seen"]), tasks.append({"title": "third"}))).changed
+    [task] = kit.project.show([task_id])
+    assert (task["title"], task["claimed_by"], [note["by"] for note in task["notes"]]) == ("first", "al", ["bob"])
+    with pytest.raises(ClaimHeld):
+        applied(kit, lambda _, task: task.pop("notes"), allow_revert=[task_id])
+    kit.assert_sound()
+
+
+def test_a_restore_goes_over_a_claim_and_says_whose_it_is(kit: Any) -> None:
+    """Of a task and of everything; the claim stands."""
+    task_id = kit.id_of("first")
+    kit.project.update([task_id], taskkeep.Edit(set={"priority": "high"}))
+    until = kit.project.claim(task_id, actor="al").task["claimed_until"]
+
+    for ids in ([task_id], []):
+        saved = kit.project.restore(ids, at="HEAD~2", actor="bob", dry_run=bool(ids))
+        assert f"{task_id} is claimed by al until {until}" in saved.warnings
+    [task] = kit.project.show([task_id])
+    assert (task["priority"], task["claimed_by"]) == ("medium", "al")
+    assert kit.project.restore([task_id], at="HEAD~1", actor="al").warnings == []
+
+
 def test_expectations_go_with_one_task(kit: Any) -> None:
     ids = [kit.id_of("first"), kit.id_of("second")]
     for options in ({"claim": 1}, {"if_match": "0" * 16}):

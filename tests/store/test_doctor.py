@@ -18,6 +18,7 @@ from taskkeep.store.git.repository import Repository
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.merging.citations import citations
 from taskkeep.store.setup import merge_driver
+from taskkeep.store.setup.init import BLOCK
 
 from .conftest import FakeGit
 from .told import assert_told, rows_of
@@ -179,6 +180,7 @@ def test_a_backlog_in_no_repository_is_warned_of(kit: Any) -> None:
     shutil.rmtree(kit.folder / ".git")
     [finding] = look(kit)
     assert (finding["code"], finding["severity"]) == ("git", "warning")
+    assert kit.project.doctor(fix=True).checked["fixed"] == []
 
 
 def test_a_git_that_is_too_old_is_named_with_what_is_needed(kit: Any, git_that: FakeGit) -> None:
@@ -361,3 +363,109 @@ def test_every_text_that_cites_an_old_id_is_named(kit: Any) -> None:
     found = [line.partition(" names")[0] for line in citations(backlog, Repository(str(kit.folder)))]
     where = ["title", "description", "note of 2026-11-20T12:00Z", "acceptance_criteria"]
     assert found == [f"{first['id']}: {one}" for one in where]
+
+
+# -- a backlog that was there before its repository ----------------------------------------------
+
+
+@pytest.fixture
+def before_git(git_alone: None, scratch: Path, new_repository: Any) -> Any:
+    """A backlog begun outside of git, with a configuration of its own, then put into a new repository."""
+    folder = scratch / "repository"
+    folder.mkdir()
+    taskkeep.init(str(folder), ids="sequential", git=False)
+    taskkeep.open(str(folder)).add("first")
+    return new_repository(folder)
+
+
+def test_what_init_commits_is_set_up_where_git_came_later(before_git: Any) -> None:
+    """The user's own lines and what is staged stay theirs; a merge then takes the driver."""
+    kit = before_git
+    attributes = kit.folder / ".gitattributes"
+    attributes.write_text("*.txt text\n")
+    (kit.folder / "staged").write_text("by the user")
+    kit.git("add", "staged")
+    kit.project.add("second")
+
+    [done, _] = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert done.endswith(f"commit {kit.head()[:10]}")
+    ours = {".gitattributes", ".taskkeep/backlog.schema.json", ".taskkeep/config.toml"}
+    assert {*kit.git("show", "--format=", "--name-only", "HEAD").split()} == ours
+    assert all(path in done for path in ours)
+    assert attributes.read_text() == f"*.txt text\n{BLOCK.text}"
+    assert kit.git("show", "HEAD:.gitattributes") == BLOCK.text
+    assert kit.git("status", "--porcelain").splitlines() == [" M .gitattributes", "A  staged"]
+    assert "merge: taskkeep" in kit.git("check-attr", "merge", "backlog.json")
+    assert (kit.project.doctor(fix=True).checked["fixed"], kit.project.verify().findings) == ([], [])
+
+
+def test_lines_that_are_staged_are_staged_with_ours(before_git: Any) -> None:
+    """And where there is no commit yet, the waiting one comes after."""
+    kit = before_git
+    (kit.folder / ".gitattributes").write_text("*.txt text\n")
+    kit.git("add", ".gitattributes")
+
+    kit.project.doctor(fix=True)
+    kit.project.add("second")
+
+    assert kit.git("show", "HEAD:.gitattributes") == BLOCK.text
+    assert kit.git("show", ":.gitattributes") == f"*.txt text\n{BLOCK.text}"
+    assert kit.titles_in_head() == {"first", "second"}
+    assert kit.project.verify().findings == []
+
+
+def test_lines_that_went_from_the_folder_alone_come_back_without_a_commit(kit: Any) -> None:
+    """A change of the configuration is the user's to commit."""
+    (kit.root / ".taskkeep" / "config.toml").write_text("")
+    kit.git("add", ".taskkeep/config.toml")
+    kit.git("commit", "-q", "-m", "configured")
+    (kit.root / ".taskkeep" / "config.toml").write_text("# edited\n")
+    (kit.folder / ".gitattributes").unlink()
+    head = kit.head()
+
+    [done] = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert done == "set up .gitattributes and .taskkeep/backlog.schema.json"
+    assert (kit.head(), kit.git("status", "--porcelain")) == (head, " M .taskkeep/config.toml\n")
+
+
+def test_what_is_set_up_is_left_to_users_who_commit_by_themselves(before_git: Any) -> None:
+    kit = before_git
+    (kit.root / ".taskkeep" / "config.toml").write_text("commit = false\n")
+
+    assert "yours to commit" in kit.project.doctor(fix=True).checked["fixed"][0]
+
+    assert (kit.folder / ".gitattributes").read_text() == BLOCK.text
+    assert kit.git("log", "--all", "--oneline") == ""
+    assert kit.project.doctor(fix=True).checked["fixed"] == []
+
+
+@pytest.mark.parametrize("what", ["a merge", "a link"])
+def test_what_cannot_be_set_up_says_why_and_the_rest_is_mended(before_git: Any, what: str) -> None:
+    kit = before_git
+    kit.project.add("second")
+    if what == "a merge":
+        (kit.folder / ".git" / "MERGE_HEAD").write_text(kit.head() + "\n")
+    else:
+        (kit.folder / ".gitattributes").symlink_to("elsewhere")
+    before = kit.git("status", "--porcelain")
+
+    told = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert told[0].startswith("could not set up .gitattributes: ")
+    assert told[1:] == ["set up git's merge driver"]
+    assert kit.git("rev-list", "--count", "HEAD").strip() == "2"
+    assert kit.git("status", "--porcelain") == before
+
+
+def test_the_first_commit_says_once_that_git_lacks_what_init_sets_up(before_git: Any) -> None:
+    kit = before_git
+    [words] = kit.project.add("second").warnings
+    assert "doctor --fix" in words
+    assert kit.project.add("third").warnings == []
+
+
+def test_a_driver_that_was_taken_out_is_asked_for_no_more(before_git: Any) -> None:
+    before_git.project.uninstall()
+    assert before_git.project.add("second").warnings == []

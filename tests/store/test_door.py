@@ -128,6 +128,14 @@ def test_events_are_asked_for_by_the_words_that_show_them(kit: Any) -> None:
         assert kit.project.log(types=[words]).total == 1
 
 
+def test_a_kind_of_event_that_the_log_never_had_is_named(kit: Any) -> None:
+    """It may be misspelt; it is not refused, since later versions may have it."""
+    page = kit.project.log(types=["created", "bogus"], sources=["api", "clí"], actors=["nobody"])
+    assert page.notes == ["no event of the log has the type bogus", "no event of the log has the source clí"]
+    assert kit.project.log(types=["created"], sources=["api"]).notes == []
+    assert kit.project.log([kit.id_of("first")], sources=["mcp"]).notes == ["no event of the log has the source mcp"]
+
+
 # -- outside of git ---------------------------------------------------------------------------------------
 
 

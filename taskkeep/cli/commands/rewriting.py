@@ -41,8 +41,9 @@ def adopt(
     """Record a hand edit of backlog.json as a change.
 
     The difference is shown, and goes through the rules that every change must keep. A task that is
-    gone must be named with --allow-delete, one whose fields went back to older values with
-    --allow-revert. What only taskkeep sets is put right. Where branches met, the sides that were
+    gone must be named with --allow-delete, one whose fields went back to older values, or that lacks
+    notes or criteria it had, with --allow-revert. Another field that was emptied is taken as meant,
+    unlike in 'apply'. What only taskkeep sets is put right. Where branches met, the sides that were
     chosen are recorded too.
     """
     call = call_of(ctx)
@@ -65,19 +66,22 @@ def apply(
     ] = None,
     allow_delete: AllowDelete = None,
     allow_revert: AllowRevert = None,
+    force: Annotated[bool, typer.Option("--force", help="Also tasks that are claimed by someone else.")] = False,
 ) -> None:
     """Make the backlog equal a file that was rewritten as a whole.
 
     For a program or a model that gives back all tasks at once: the difference is shown and saved as
     one change. A task that FILE lacks must be named with --allow-delete, one whose fields would be
-    cut or go back to older values with --allow-revert. What only taskkeep sets is not taken from
-    FILE; a Markdown fence around the JSON, a bare list and another order are no matter. With --base
-    what was changed since then stays, and what both changed differently is refused and named.
+    emptied or go back to older values with --allow-revert; one that somebody else has claimed gets no
+    more than notes without --force. What only taskkeep sets is not taken from FILE; a Markdown fence
+    around the JSON, a bare list and another order are no matter. With --base what was changed since
+    then stays, and what both changed differently is refused and named.
     """
     call = call_of(ctx)
     data = call.texts.whole(file, "the file")
     name = "stdin" if file == "-" else file
-    _show(call, call.project.apply(data, name=name, base=base, **_allowed(allow_delete, allow_revert), **call.saving))
+    asked: dict[str, Any] = {"base": base, "force": force, **_allowed(allow_delete, allow_revert)}
+    _show(call, call.project.apply(data, name=name, **asked, **call.saving))
 
 
 def _allowed(delete: list[str] | None, revert: list[str] | None) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import json
 from typing import TYPE_CHECKING, NamedTuple
 
 from taskkeep.backlog.history import last_lines, lines_with, named_uids, touches
+from taskkeep.backlog.task import shortened
 from taskkeep.errors import BacklogUnreadable, Usage
 from taskkeep.store.past.history import History, decoded, log_bytes
 from taskkeep.store.reading import Reading
@@ -67,10 +68,17 @@ def page(root: Root, ids: Sequence[str], wanted: Wanted, *, limit: int, offset: 
         found = decoded(newest[: max(len(newest) - offset, 0)])[::-1]
     else:
         events, warnings = _of_tasks(root, data, ids) if ids else (decoded(data.split(b"\n")[:-1]), [])
-        notes += warnings
+        notes += [*warnings, *_unheard(data, "event_type", wanted.types), *_unheard(data, "source", wanted.sources)]
         chosen = [event for event in reversed(events) if wanted.has(event)]
         total, found = len(chosen), chosen[offset : end or None]
     return LogPage(found, total, notes, end if 0 < end < total else None)
+
+
+def _unheard(data: bytes, field: str, names: Sequence[str]) -> list[str]:
+    """What no event of the log has, in words: misspelt, it may be; not refused, since later versions may have it."""
+    rows = {name: f'"{field}":{json.dumps(name, ensure_ascii=False)}'.encode("utf-8", "replace") for name in names}
+    what = field.removeprefix("event_")
+    return [f"no event of the log has the {what} {shortened(name)}" for name, row in rows.items() if row not in data]
 
 
 def events_of(root: Root, ids: Sequence[str]) -> Sequence[Event]:

@@ -48,6 +48,7 @@ class Restoring:
 
     def change(self, backlog: Backlog, context: Context) -> Backlog:
         """The backlog with what was asked for as it was. Raises InvalidField with all fields of today's schema."""
+        from taskkeep.backlog.claims import claimed_by_others
         from taskkeep.backlog.travel import restore
 
         assert self.writer is not None
@@ -61,7 +62,9 @@ class Restoring:
         then, uids = self._then(backlog)
         after, warnings = restore(backlog, then, uids, fields=self.fields, unlink=self.unlink, now=context.now)
         _refuse_invalid(backlog, after)
-        self.writer.warnings += [*self.moment.notes, *warnings]
+        taken = claimed_by_others(backlog, after, now=context.now, actor=context.actor)
+        held = [f"{one['id']} is claimed by {one['claimed_by']} until {one['claimed_until']}" for one in taken]
+        self.writer.warnings += [*self.moment.notes, *warnings, *held]
         return after
 
     def _then(self, backlog: Backlog) -> tuple[Backlog, list[str] | None]:

@@ -62,6 +62,15 @@ def write_setup(root: Root, ids: str, repository: Repository | None) -> tuple[di
     return committed, staged
 
 
+def has_lines(root: Root) -> bool:
+    """Does .gitattributes, as it lies here, hold our lines as they are today?"""
+    try:
+        with open(root.in_root(ATTRIBUTES), encoding="utf-8", errors="replace") as file:
+            return BLOCK.text in file.read()
+    except OSError:
+        return False
+
+
 def _block_in(data: bytes) -> bytes:
     return encoded(with_block(decoded(data), BLOCK, name=ATTRIBUTES))
 

@@ -41,14 +41,14 @@ def line() -> str:
     )
 
 
-def is_set_up(repository: Repository) -> bool:
-    """Does git know a driver of this name, ours or not?"""
-    return DRIVER in repository.config
+def is_taken_out(root: Root) -> bool:
+    """Has somebody taken the driver out of this checkout?"""
+    return os.path.lexists(os.path.join(root.local, UNINSTALLED))
 
 
 def is_wanted(root: Root) -> bool:
     """Do the attributes name the driver, and has nobody taken it out of this checkout?"""
-    if os.path.lexists(os.path.join(root.local, UNINSTALLED)):
+    if is_taken_out(root):
         return False
     try:
         return ATTRIBUTE.encode() in read(root.in_root(".gitattributes"))[0]
@@ -84,9 +84,13 @@ def take_out(root: Root, repository: Repository) -> bool:
     return there
 
 
-def welcome(root: Root, repository: Repository) -> str | None:
-    """Set the driver up where the attributes name it and git does not know it; what to say of that."""
-    if is_set_up(repository) or not is_wanted(root) or not set_up(root, repository):
+def welcome(root: Root, repository: Repository, *, first: bool) -> str | None:
+    """Where git knows no driver, set it up if the attributes name it; what to say of that, or at the *first* commit
+    of a checkout of what they lack.
+    """
+    if first and not is_wanted(root) and not is_taken_out(root):
+        return f"note: .gitattributes does not name git's merge driver; {HINT}"
+    if not is_wanted(root) or not set_up(root, repository):
         return None
     return (
         f"note: set up git's merge driver in the section '{SECTION}' of .git/config; 'taskkeep uninstall' takes it out"
