@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from tests.cli.conftest import Cli
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -60,3 +65,41 @@ def test_nothing_of_the_current_folder_is_imported(tmp_path: Path) -> None:
 def test_an_unprintable_locale_is_no_obstacle(tmp_path: Path) -> None:
     result = start("LC_ALL=C PYTHONUTF8=0 PYTHONCOERCECLOCALE=0 taskkeep --help", tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def at_a_question(folder: Path, key: bytes, *args: str) -> tuple[int, str]:
+    """Run a command on a terminal and press *key* at its question; its exit status and what was seen."""
+    import pty
+
+    child, terminal = pty.fork()
+    if not child:
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # else a suite in the background would ignore it
+        signal.alarm(60)
+        os.chdir(folder)
+        env = {**os.environ, "PYTHONPATH": ROOT, "TERM": "dumb"}
+        os.execve(sys.executable, [sys.executable, "-m", "taskkeep", *args], env)
+    seen = b""
+    try:
+        while True:
+            seen += os.read(terminal, 4096)
+            if seen.endswith(b"[y/N]: "):
+                os.write(terminal, key)
+    except OSError:  # the terminal of a process that has ended
+        pass
+    os.close(terminal)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), seen.decode()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs a pseudo-terminal")
+@pytest.mark.parametrize("key", [b"\x03", b"\x04"], ids=["Ctrl-C", "Ctrl-D"])
+@pytest.mark.parametrize("command", [["restore", "--at", "HEAD~1"], ["agents", "install"], ["setup", "git-hook"]])
+def test_an_interrupt_at_a_question_leaves_all_as_it_was(cli: Cli, key: bytes, command: list[str]) -> None:
+    cli.add("one")
+    before = cli.bytes
+
+    status, seen = at_a_question(cli.folder, key, *command)
+
+    assert (status, seen.splitlines()[-2]) == (130, "error: interrupted; nothing was changed")
+    assert cli.bytes == before
+    assert not (cli.folder / "AGENTS.md").exists()
+    assert not (cli.folder / ".git/hooks/pre-commit").exists()
