@@ -810,6 +810,7 @@ class Project:
             raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
 
         gone: list[Task] = []
+        unlinked: list[str] = []
 
         def change(backlog: Backlog, context: Context) -> Backlog:
             for name in ids:
@@ -818,12 +819,14 @@ class Project:
             context.expect(backlog, named)
             after = delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
             gone[:] = [backlog.tasks[task_id] for task_id in named]
+            unlinked[:] = [task_id for task_id, task in after.tasks.items() if task is not backlog.tasks[task_id]]
             return after
 
         outcome = self._save("delete", [list(ids), unlink, force], change, options)
         if outcome.replayed:
             gone[:] = [event["details"]["task"] for event in outcome.events if event["event_type"] == "task_deleted"]
-        return _saved(outcome, [])._replace(deleted=gone)
+            unlinked[:] = [event["task_id"] for event in outcome.events if event["event_type"] == "task_updated"]
+        return _saved(outcome, unlinked)._replace(deleted=gone)
 
     def import_tasks(self, plan: Plan, **options: Any) -> Saved:
         """Take the tasks of another tool in, as one request; a second time nothing changes."""
@@ -984,7 +987,7 @@ class Project:
 
             outcome, left = writer.resolve(choose)
         self._alive = outcome.backlog
-        return _saved(outcome, _touched(outcome)), left
+        return _saved(outcome, writer.touched or _touched(outcome)), left
 
     def apply(
         self,
