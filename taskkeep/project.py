@@ -130,6 +130,7 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
         writer.fresh = not os.path.exists(root.backlog)
         if writer.repository is not None:
             refuse_obstacles(writer.repository)
+        writer.actor()  # who cannot be named gets no files either
         try:
             committed, staged = write_setup(root, ids, writer.repository)
         except OSError as error:

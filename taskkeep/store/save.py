@@ -45,7 +45,7 @@ from taskkeep.store.patience import patiently
 from taskkeep.store.placement import Placement
 from taskkeep.store.record import note_checked
 from taskkeep.store.signals import check_interrupt, held_signals
-from taskkeep.store.surroundings import default_actor, new_uuid, now_text, random_bits
+from taskkeep.store.surroundings import check_name, default_actor, new_uuid, now_text, random_bits
 from taskkeep.store.validate import check_tasks, refuse_double_ids, refuse_unknown_fields
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ class Options:
             raise Usage("letting a secret pass needs a reason", hint="Say it with --why; it stays in the log.")
         for name, value in (("actor", actor), ("key", key), ("source", source)):
             if value is not None:
-                if not value.strip() or "\n" in value or len(value) > 200:
-                    raise Usage(f"{name} is one line of 1 to 200 characters")
-                check_text(name, value)
+                check_name(name, value)
 
 
 class Context:
@@ -241,10 +239,12 @@ class Writer:
         return found[0] is not None
 
     def actor(self) -> str:
-        """Who acts: --actor, TASKKEEP_ACTOR, git's user, the login name."""
+        """Who acts: --actor, TASKKEEP_ACTOR, git's user, the login name. Raises Usage."""
         if self.options.actor:
             return self.options.actor
-        return default_actor(self.repository)
+        actor = default_actor(self.repository)
+        check_name("actor", actor)
+        return actor
 
     # -- reading -------------------------------------------------------------------------
 
