@@ -390,7 +390,7 @@ class Writer:
         if not (changed or head_event or (self.records_meeting and len(self.log.heads) > 1)):
             outcome.backlog = before
             return outcome
-        self._judge(before, after, changed, context.whys)
+        self._judge(before, after, changed, context)
         outcome.changed = True
         if options.dry_run:
             return outcome
@@ -428,12 +428,12 @@ class Writer:
         before: Backlog,
         after: Backlog,
         changed: Sequence[tuple[str, Task, dict[str, Any]]],
-        whys: Mapping[str, Sequence[str]],
+        context: Context,
     ) -> None:
         """Refuse what the schema, the rules and the project's own configuration do, and secrets."""
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
         self.warnings += refuse_worse(before, after)
-        self._judge_secrets(before, changed, whys)
+        self._judge_secrets(before, changed, context)
         if narrowing := narrowing_of(self.config):
             pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
             self.warnings += narrowing.refuse_worse(pairs)
@@ -465,20 +465,22 @@ class Writer:
         self,
         before: Backlog,
         changed: Sequence[tuple[str, Task, dict[str, Any]]],
-        whys: Mapping[str, Sequence[str]],
+        context: Context,
     ) -> None:
         """Refuse new text that holds a secret; with --allow-secret note in the events which were let pass.
 
         Raises SecretFound.
         """
         options = self.options
-        reasons = [options.why or "", *(why for several in whys.values() for why in several)]
-        reason = [("the reason", one) for why in dict.fromkeys(reasons) for one in secrets.find(why)]
+        reasons = [options.why or "", *(why for several in context.whys.values() for why in several)]
+        told = [("the reason", why) for why in dict.fromkeys(reasons)]
+        told += [("the key", options.key or ""), ("the actor", context.actor), ("the source", options.source)]
+        of_request = [(name, one) for name, text_ in told for one in secrets.find(text_)]
         allowed: set[tuple[str | None, str]] | None = None
         for number, (kind, task, details) in enumerate(changed):
             found = secrets.new_in(before.get(task["id"]), task) if kind != "task_deleted" else []
             if not number:
-                found += reason
+                found += of_request
             if not found:
                 continue
             if not options.allow_secret:
@@ -490,7 +492,7 @@ class Writer:
                     continue
                 field, one = found[0]
                 # Nobody shall look for the id of a task that there will not be.
-                of_none = any(one is told for _, told in reason) or task["id"] not in before
+                of_none = any(one is other for _, other in of_request) or task["id"] not in before
                 where = field if of_none else f"{task['id']}: {field}"
                 raise SecretFound(where, one.kind, one.shown, task_id=task["id"], field=field)
             details["allowed_secrets"] = secrets.fingerprints(found)

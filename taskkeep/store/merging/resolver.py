@@ -87,7 +87,7 @@ class Resolver(Writer):
         self.touched = list(
             dict.fromkeys([*(task["id"] for _, task, _ in changed), *(one.task_id for one in self.chosen)])
         )
-        self._judge(before, after, changed, context.whys)
+        self._judge(before, after, changed, context)
         outcome.changed = bool(picked) or is_new
         self.settles_all = not left
         if self.options.dry_run:
