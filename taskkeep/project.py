@@ -278,7 +278,7 @@ def _saved(outcome: Outcome, ids: Sequence[str], *, new: str | None = None, repo
     return Saved(
         outcome.changed,
         tasks,
-        [event["event_id"] for event in outcome.events],
+        [event["event_id"] for event in outcome.events if not outcome.dry_run],  # those of a retry are of the first
         outcome.commit,
         outcome.pending,
         outcome.warnings,
@@ -869,7 +869,7 @@ class Project:
             "archive", age, lambda b, c: archive_tasks(b, older_than=age, now=c.now), options, source="archive"
         )
         moved = [task_id for task_id in _touched(outcome) if task_id in outcome.backlog.archived]
-        if outcome.dry_run:
+        if outcome.dry_run and not outcome.replayed:
             before = self.backlog()
             moved = [task_id for task_id in outcome.backlog.archived if task_id in before.tasks]
         return _saved(outcome, moved)

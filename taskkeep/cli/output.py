@@ -221,10 +221,10 @@ class Output:
             self.text(saved.task["id"])
         elif new or not self.quiet:
             self._saved_lines(saved, said)
-        if saved.dry_run:
-            self.notice("dry run: nothing was written")
-        elif saved.replayed:
+        if saved.replayed:
             self.notice("replayed: this request was done before; nothing was written")
+        elif saved.dry_run:
+            self.notice("dry run: nothing was written")
         elif not saved.changed:
             self.notice("nothing to change")
         elif saved.pending:

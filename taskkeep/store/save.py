@@ -442,9 +442,11 @@ class Writer:
         """The answer to a request that was carried out before."""
         outcome.events, outcome.replayed, outcome.backlog = first, True, backlog
         outcome.changed = True
-        outcome.commit = self._commit_of(first[0]["txn"])
-        if outcome.commit is None and self.repository is not None:
-            outcome.pending = bool(pending.waiting(self.root))
+        outcome.dry_run = self.options.dry_run
+        if not outcome.dry_run:
+            outcome.commit = self._commit_of(first[0]["txn"])
+            if outcome.commit is None and self.repository is not None:
+                outcome.pending = bool(pending.waiting(self.root))
         granted = [event for event in first if "claim" in event["details"] and event["event_type"] != "claim_expired"]
         outcome.claims = {event["uid"]: event["details"]["claim"] for event in granted}
         outcome.results = first[0]["details"].get("results")
