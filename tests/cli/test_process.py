@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -103,3 +103,45 @@ def test_an_interrupt_at_a_question_leaves_all_as_it_was(cli: Cli, key: bytes, c
     assert cli.bytes == before
     assert not (cli.folder / "AGENTS.md").exists()
     assert not (cli.folder / ".git/hooks/pre-commit").exists()
+
+
+def waiting_for_stdin(folder: Path, number: int, handler: Any) -> subprocess.Popen[bytes]:
+    """`add -`, which has begun to read what never ends, with *handler* inherited."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "taskkeep", "add", "-", "--json"],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(number, handler),
+    )
+    assert process.stdin is not None
+    process.stdin.write(b" " * (1 << 20))  # more than a pipe holds
+    process.stdin.flush()
+    return process
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_termination_signal_while_it_waits_is_told(cli: Cli, name: str) -> None:
+    """As Ctrl-C is: with a status, and with words that a program can read."""
+    number, before = getattr(signal, name), cli.bytes
+    process = waiting_for_stdin(cli.folder, number, signal.default_int_handler if name == "SIGINT" else signal.SIG_DFL)
+
+    process.send_signal(number)
+    _, err = process.communicate()
+
+    assert (process.returncode, json.loads(err)["error"]["code"]) == (130, "interrupted")
+    assert cli.bytes == before
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_signal_that_is_ignored_stays_so(cli: Cli) -> None:
+    """As under nohup."""
+    process = waiting_for_stdin(cli.folder, signal.SIGHUP, signal.SIG_IGN)
+
+    process.send_signal(signal.SIGHUP)
+    out, _ = process.communicate(b'{"title": "x"}')
+
+    assert (process.returncode, json.loads(out)["task"]["title"]) == (0, "x")
