@@ -239,14 +239,13 @@ class UnknownField(Invalid):
 
     code = "unknown_field"
 
-    def __init__(self, field: str, version: str, *, task_id: str | None = None) -> None:
+    def __init__(self, field: str, version: str, *, task_id: str | None = None, taken_out: bool = False) -> None:
         where = f"{task_id} has a field" if task_id else "a field"
-        super().__init__(
-            f"{where} '{field}' that taskkeep {version} does not know",
-            hint="A newer taskkeep is needed to write here; keys of your own belong into metadata.",
-            field=field,
-            task_id=task_id,
-        )
+        message = f"{where} '{field}' that taskkeep {version} does not know"
+        hint = "A newer taskkeep is needed to write here; keys of your own belong into metadata."
+        if taken_out:  # of a file that has it nobody gets that far
+            message, hint = f"there is no field '{field}' to take out", f"A key of metadata is metadata.{field} here."
+        super().__init__(message, hint=hint, field=field, task_id=task_id)
 
 
 class BacklogUnreadable(Invalid):

@@ -130,6 +130,7 @@ def init(folder: str | None = None, *, ids: str = "random", git: bool | None = N
         writer.fresh = not os.path.exists(root.backlog)
         if writer.repository is not None:
             refuse_obstacles(writer.repository)
+        writer.actor()  # who cannot be named gets no files either
         try:
             committed, staged = write_setup(root, ids, writer.repository)
         except OSError as error:
@@ -277,7 +278,7 @@ def _saved(outcome: Outcome, ids: Sequence[str], *, new: str | None = None, repo
     return Saved(
         outcome.changed,
         tasks,
-        [event["event_id"] for event in outcome.events],
+        [event["event_id"] for event in outcome.events if not outcome.dry_run],  # those of a retry are of the first
         outcome.commit,
         outcome.pending,
         outcome.warnings,
@@ -810,6 +811,7 @@ class Project:
             raise Usage("deleting needs a reason", hint="Say it with --why; it stays in the log.")
 
         gone: list[Task] = []
+        unlinked: list[str] = []
 
         def change(backlog: Backlog, context: Context) -> Backlog:
             for name in ids:
@@ -818,12 +820,14 @@ class Project:
             context.expect(backlog, named)
             after = delete_tasks(backlog, named, unlink=unlink, now=context.now, actor=context.actor, force=force)
             gone[:] = [backlog.tasks[task_id] for task_id in named]
+            unlinked[:] = [task_id for task_id, task in after.tasks.items() if task is not backlog.tasks[task_id]]
             return after
 
         outcome = self._save("delete", [list(ids), unlink, force], change, options)
         if outcome.replayed:
             gone[:] = [event["details"]["task"] for event in outcome.events if event["event_type"] == "task_deleted"]
-        return _saved(outcome, [])._replace(deleted=gone)
+            unlinked[:] = [event["task_id"] for event in outcome.events if event["event_type"] == "task_updated"]
+        return _saved(outcome, unlinked)._replace(deleted=gone)
 
     def import_tasks(self, plan: Plan, **options: Any) -> Saved:
         """Take the tasks of another tool in, as one request; a second time nothing changes."""
@@ -865,7 +869,7 @@ class Project:
             "archive", age, lambda b, c: archive_tasks(b, older_than=age, now=c.now), options, source="archive"
         )
         moved = [task_id for task_id in _touched(outcome) if task_id in outcome.backlog.archived]
-        if outcome.dry_run:
+        if outcome.dry_run and not outcome.replayed:
             before = self.backlog()
             moved = [task_id for task_id in outcome.backlog.archived if task_id in before.tasks]
         return _saved(outcome, moved)
@@ -984,7 +988,7 @@ class Project:
 
             outcome, left = writer.resolve(choose)
         self._alive = outcome.backlog
-        return _saved(outcome, _touched(outcome)), left
+        return _saved(outcome, writer.touched or _touched(outcome)), left
 
     def apply(
         self,

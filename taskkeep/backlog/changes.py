@@ -177,7 +177,7 @@ def merge_object(
         if field == "etag":
             continue
         if field in PROGRAM_FIELDS:
-            _refuse_other(task, field, value)
+            _refuse_other(backlog, task, field, value)
         elif field == "metadata" and isinstance(value, dict):
             there = task.get("metadata", {})
             metadata = {
@@ -202,7 +202,12 @@ def object_etag(obj: Mapping[str, Any]) -> str | None:
     return value
 
 
-def _refuse_other(task: Task, field: str, value: Any) -> None:
+def _refuse_other(backlog: Backlog, task: Task, field: str, value: Any) -> None:
+    if field == "id" and isinstance(value, str):
+        try:
+            value = backlog.resolve(value)
+        except TaskNotFound:
+            value = None  # whatever it names, it is not this task
     if field == "aliases" and isinstance(value, list) and all(isinstance(item, str) for item in value):
         value = sorted(set(value)) or None
     if not same(value, task.get(field)):

@@ -258,7 +258,7 @@ def _normal(field: str, value: Any, task_id: str | None) -> Any:
             task_id=task_id,
         )
     if field not in FIELDS:
-        raise unknown_field(field, task_id=task_id)
+        raise unknown_field(field, task_id=task_id, taken_out=value is None)
     if field in REQUIRED:
         if value is None:
             raise InvalidField(field, "cannot be taken out", hint="Every task has one.", task_id=task_id)
@@ -365,13 +365,16 @@ def _long_text(field: str, value: Any, task_id: str | None) -> str:
     return text
 
 
-def unknown_field(field: Any, *, task_id: str | None = None) -> UnknownField:
+def unknown_field(field: Any, *, task_id: str | None = None, taken_out: bool = False) -> UnknownField:
     """The error for a field that is not in FIELDS, with the nearest ones in its hint."""
     from taskkeep import __version__
     from taskkeep.backlog.words import field_for
 
-    error = UnknownField(ascii(field)[1:-1][:60], __version__, task_id=task_id)
+    error = UnknownField(ascii(field)[1:-1][:60], __version__, task_id=task_id, taken_out=taken_out)
     meant = field_for(str(field))
     if near := [meant] if meant else nearest(str(field), FIELDS):
         error.hint = f"Did you mean {' or '.join(near)}? {error.hint}"
+    elif taken_out:
+        known = [name for name in FIELDS if name not in PROGRAM_FIELDS and name not in REQUIRED]
+        error.hint = f"One of: {', '.join(known)}. {error.hint}"
     return error

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING
 
 from taskkeep.cli.output import paragraphs
-from taskkeep.errors import Refused
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def carry_out(call: Call, edits: Sequence[FileEdit], *, dry_run: bool, yes: bool, warnings: Sequence[str] = ()) -> None:
-    """Show what *edits* change and make the changes. Raises Refused where the user says no, DiskFault."""
+    """Show what *edits* change and make the changes. Raises Refused where the user says no, Interrupted, DiskFault."""
     from taskkeep.store.setup.edits import difference as difference_of
 
     output = call.output
@@ -27,11 +25,8 @@ def carry_out(call: Call, edits: Sequence[FileEdit], *, dry_run: bool, yes: bool
         output.warnings(warnings)
         if not call.quiet:
             output.text(colored(paragraphs(difference), output.screen))
-        if changing and not (dry_run or yes) and output.screen is not None and sys.stdin.isatty():
-            import typer
-
-            if not typer.confirm("Write this?", err=True):
-                raise Refused("not confirmed; nothing was changed", hint="Answer y, or pass --yes.")
+        if changing and not (dry_run or yes) and output.can_ask:
+            output.confirm("Write this?")
     if not dry_run:
         call.project.carry_out(changing)
     if output.is_json:

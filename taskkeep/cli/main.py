@@ -23,6 +23,7 @@ def main() -> None:
     import gc
 
     gc.disable()
+    _heed_termination()
     _open_missing_streams()
     status = run(sys.argv[1:])
     status = _flush(status)
@@ -148,6 +149,19 @@ def _wants_json(args: Sequence[str]) -> bool:
     if given(args, "--json") or given(args, "--format", "json"):
         return True
     return os.environ.get("TASKKEEP_FORMAT") == "json" and not given(args, "--format")
+
+
+# -- signals -----------------------------------------------------------------------------
+
+
+def _heed_termination() -> None:
+    """Have what asks the process to end do as Ctrl-C does, but where it is ignored, as under nohup."""
+    import _signal  # type: ignore[import-not-found]  # is there from the start; signal would be an import
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(_signal, name, None)
+        if number is not None and _signal.getsignal(number) == _signal.SIG_DFL:
+            _signal.signal(number, _signal.default_int_handler)
 
 
 # -- streams -----------------------------------------------------------------------------

@@ -156,6 +156,25 @@ class Output:
             self._screen = Screen(color=self._color and wants_color(sys.stdout))
         return self._screen
 
+    @property
+    def can_ask(self) -> bool:
+        """Is somebody there who sees a question and could answer it?"""
+        return self.screen is not None and sys.stdin.isatty()
+
+    def confirm(self, question: str) -> None:
+        """Go on only with the user's yes. Raises Refused at a no, Interrupted at Ctrl-C or Ctrl-D."""
+        import typer
+
+        from taskkeep.errors import Interrupted, Refused
+
+        try:
+            answer = typer.confirm(question, err=True)
+        except typer.Abort:
+            write_err("\n")  # the question left its line open
+            raise Interrupted from None
+        if not answer:
+            raise Refused("not confirmed; nothing was changed", hint="Answer y, or pass --yes.")
+
     def json(self, answer: Mapping[str, Any]) -> None:
         """Print one JSON object; indented for a person."""
         import json
@@ -202,10 +221,10 @@ class Output:
             self.text(saved.task["id"])
         elif new or not self.quiet:
             self._saved_lines(saved, said)
-        if saved.dry_run:
-            self.notice("dry run: nothing was written")
-        elif saved.replayed:
+        if saved.replayed:
             self.notice("replayed: this request was done before; nothing was written")
+        elif saved.dry_run:
+            self.notice("dry run: nothing was written")
         elif not saved.changed:
             self.notice("nothing to change")
         elif saved.pending:

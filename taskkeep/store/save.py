@@ -45,7 +45,7 @@ from taskkeep.store.patience import patiently
 from taskkeep.store.placement import Placement
 from taskkeep.store.record import note_checked
 from taskkeep.store.signals import check_interrupt, held_signals
-from taskkeep.store.surroundings import default_actor, new_uuid, now_text, random_bits
+from taskkeep.store.surroundings import check_name, default_actor, new_uuid, now_text, random_bits
 from taskkeep.store.validate import check_tasks, refuse_double_ids, refuse_unknown_fields
 
 if TYPE_CHECKING:
@@ -99,9 +99,7 @@ class Options:
             raise Usage("letting a secret pass needs a reason", hint="Say it with --why; it stays in the log.")
         for name, value in (("actor", actor), ("key", key), ("source", source)):
             if value is not None:
-                if not value.strip() or "\n" in value or len(value) > 200:
-                    raise Usage(f"{name} is one line of 1 to 200 characters")
-                check_text(name, value)
+                check_name(name, value)
 
 
 class Context:
@@ -241,10 +239,12 @@ class Writer:
         return found[0] is not None
 
     def actor(self) -> str:
-        """Who acts: --actor, TASKKEEP_ACTOR, git's user, the login name."""
+        """Who acts: --actor, TASKKEEP_ACTOR, git's user, the login name. Raises Usage."""
         if self.options.actor:
             return self.options.actor
-        return default_actor(self.repository)
+        actor = default_actor(self.repository)
+        check_name("actor", actor)
+        return actor
 
     # -- reading -------------------------------------------------------------------------
 
@@ -390,7 +390,7 @@ class Writer:
         if not (changed or head_event or (self.records_meeting and len(self.log.heads) > 1)):
             outcome.backlog = before
             return outcome
-        self._judge(before, after, changed, context.whys)
+        self._judge(before, after, changed, context)
         outcome.changed = True
         if options.dry_run:
             return outcome
@@ -430,12 +430,12 @@ class Writer:
         before: Backlog,
         after: Backlog,
         changed: Sequence[tuple[str, Task, dict[str, Any]]],
-        whys: Mapping[str, Sequence[str]],
+        context: Context,
     ) -> None:
         """Refuse what the schema, the rules and the project's own configuration do, and secrets."""
         check_tasks(task for kind, task, _ in changed if kind != "task_deleted")
         self.warnings += refuse_worse(before, after)
-        self._judge_secrets(before, changed, whys)
+        self._judge_secrets(before, changed, context)
         if narrowing := narrowing_of(self.config):
             pairs = [(before.get(task["id"]), task) for kind, task, _ in changed if kind != "task_deleted"]
             self.warnings += narrowing.refuse_worse(pairs)
@@ -444,9 +444,11 @@ class Writer:
         """The answer to a request that was carried out before."""
         outcome.events, outcome.replayed, outcome.backlog = first, True, backlog
         outcome.changed = True
-        outcome.commit = self._commit_of(first[0]["txn"])
-        if outcome.commit is None and self.repository is not None:
-            outcome.pending = bool(pending.waiting(self.root))
+        outcome.dry_run = self.options.dry_run
+        if not outcome.dry_run:
+            outcome.commit = self._commit_of(first[0]["txn"])
+            if outcome.commit is None and self.repository is not None:
+                outcome.pending = bool(pending.waiting(self.root))
         granted = [event for event in first if "claim" in event["details"] and event["event_type"] != "claim_expired"]
         outcome.claims = {event["uid"]: event["details"]["claim"] for event in granted}
         outcome.results = first[0]["details"].get("results")
@@ -467,20 +469,22 @@ class Writer:
         self,
         before: Backlog,
         changed: Sequence[tuple[str, Task, dict[str, Any]]],
-        whys: Mapping[str, Sequence[str]],
+        context: Context,
     ) -> None:
         """Refuse new text that holds a secret; with --allow-secret note in the events which were let pass.
 
         Raises SecretFound.
         """
         options = self.options
-        reasons = [options.why or "", *(why for several in whys.values() for why in several)]
-        reason = [("the reason", one) for why in dict.fromkeys(reasons) for one in secrets.find(why)]
+        reasons = [options.why or "", *(why for several in context.whys.values() for why in several)]
+        told = [("the reason", why) for why in dict.fromkeys(reasons)]
+        told += [("the key", options.key or ""), ("the actor", context.actor), ("the source", options.source)]
+        of_request = [(name, one) for name, text_ in told for one in secrets.find(text_)]
         allowed: set[tuple[str | None, str]] | None = None
         for number, (kind, task, details) in enumerate(changed):
             found = secrets.new_in(before.get(task["id"]), task) if kind != "task_deleted" else []
             if not number:
-                found += reason
+                found += of_request
             if not found:
                 continue
             if not options.allow_secret:
@@ -492,7 +496,7 @@ class Writer:
                     continue
                 field, one = found[0]
                 # Nobody shall look for the id of a task that there will not be.
-                of_none = any(one is told for _, told in reason) or task["id"] not in before
+                of_none = any(one is other for _, other in of_request) or task["id"] not in before
                 where = field if of_none else f"{task['id']}: {field}"
                 raise SecretFound(where, one.kind, one.shown, task_id=task["id"], field=field)
             details["allowed_secrets"] = secrets.fingerprints(found)

@@ -6,8 +6,9 @@ import os
 import time
 from typing import TYPE_CHECKING
 
+from taskkeep.backlog.task import check_text
 from taskkeep.backlog.times import to_text
-from taskkeep.errors import Outside
+from taskkeep.errors import InvalidField, Outside, Usage
 
 if TYPE_CHECKING:
     from taskkeep.store.git.repository import Repository
@@ -32,9 +33,18 @@ def default_actor(repository: Repository | None) -> str:
     if actor := os.environ.get("TASKKEEP_ACTOR", "").strip():
         return actor
     name = os.environ.get("GIT_AUTHOR_NAME") or (_user() if repository is None else repository.config.get("user.name"))
-    if name:
+    if name and (name := name.strip()):
         return name
     return os.environ.get("USER") or os.environ.get("USERNAME") or "unknown"
+
+
+def check_name(what: str, name: str) -> None:
+    """Refuse a name that no event may bear: of the actor, the source, a key. Raises Usage."""
+    try:
+        check_text(what, name)
+    except InvalidField as error:
+        where = "It comes from --actor, TASKKEEP_ACTOR or git's user. " if what == "actor" else ""
+        raise Usage(error.message, hint=f"{where}One line of 1 to 200 characters is fine.") from None
 
 
 def _user() -> str:

@@ -323,6 +323,18 @@ def test_an_object_does_not_set_what_the_program_sets(field: str) -> None:
         changes.merge_object(Backlog.of([task("T0001")]), "T0001", {field: "other"}, **WHO)
 
 
+@pytest.mark.parametrize("name", ["T0001", "t0001", "T0007", "t0007"])
+def test_an_object_names_its_task_as_an_argument_does(name: str) -> None:
+    """In any case, or by an alias; the name of another task is refused."""
+    backlog = Backlog.of([task("T0001", aliases=("T0007",)), task("T0002")])
+
+    result = changes.merge_object(backlog, "T0001", {"id": name, "title": "x"}, **WHO)
+
+    assert result.tasks["T0001"]["title"] == "x"
+    with pytest.raises(InvalidField, match="id is set by taskkeep alone"):
+        changes.merge_object(backlog, "T0002", {"id": name, "title": "x"}, **WHO)
+
+
 def test_an_object_takes_the_text_of_a_note_but_no_invented_author() -> None:
     backlog = Backlog.of([task("T0001", notes=["x"])])
     old = backlog.tasks["T0001"]["notes"][0]

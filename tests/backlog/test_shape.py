@@ -192,6 +192,24 @@ def test_blanks_alone_take_a_field_out_and_another_kind_is_refused(field: str) -
         normalise({field: 5})
 
 
+@pytest.mark.parametrize(
+    ("field", "hint"),
+    [
+        ("label", "Did you mean labels? A key of metadata is metadata.label here."),
+        (
+            "colour",
+            "One of: description, labels, assignee, role, parent, depends_on, acceptance_criteria, due, external_refs, "
+            "notes, metadata. A key of metadata is metadata.colour here.",
+        ),
+    ],
+)
+def test_a_field_to_be_taken_out_that_no_task_has_is_not_said_to_be_there(field: str, hint: str) -> None:
+    """Nor is a newer taskkeep asked for."""
+    with pytest.raises(UnknownField) as refused:
+        normalise({field: None}, task_id="T0001")
+    assert (refused.value.message, refused.value.hint) == (f"there is no field '{field}' to take out", hint)
+
+
 @pytest.mark.parametrize("at", ["2026-11-20", 5, "2026-02-30T12:00:00.000000Z"])
 def test_a_note_whose_time_is_none_is_refused(at: object) -> None:
     with pytest.raises(InvalidField, match="has a note whose time cannot be read"):

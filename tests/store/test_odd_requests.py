@@ -244,9 +244,27 @@ def test_what_recovery_did_is_said_beside_what_the_change_has_to_say(kit: Any, r
 def test_what_names_a_request_is_one_line_of_a_length_that_a_log_can_bear(kit: Any, name: str) -> None:
     assert kit.project.add("third", **{name: "x" * 200}).changed
     for wrong in ("", "  ", "a\nb", "x" * 201, "\x1b"):
-        with pytest.raises(taskkeep.TaskkeepError, match=name):
+        with pytest.raises(taskkeep.Usage, match=name):
             kit.project.add("fourth", **{name: wrong})
     assert kit.titles() == {"first", "second", "third"}
+
+
+@pytest.mark.parametrize("wrong", ["a\nb", "x" * 201, "\x1b"])
+def test_an_actor_of_the_environment_is_held_to_the_same_rule(
+    kit: Any, scratch: Path, monkeypatch: pytest.MonkeyPatch, wrong: str
+) -> None:
+    """Before anything is written, a new backlog too."""
+    monkeypatch.setenv("TASKKEEP_ACTOR", wrong)
+    (scratch / "new").mkdir()
+
+    with pytest.raises(taskkeep.Usage, match="actor") as refused:
+        kit.project.add("third")
+    with pytest.raises(taskkeep.Usage, match="actor"):
+        taskkeep.init(str(scratch / "new"), git=False)
+
+    assert "TASKKEEP_ACTOR" in refused.value.hint
+    assert kit.titles() == {"first", "second"}
+    assert [path.name for path in (scratch / "new").rglob("*") if "local" not in path.parts] == [".taskkeep"]
 
 
 def test_the_hook_is_named_as_it_lies_below_the_backlog(

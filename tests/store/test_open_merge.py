@@ -253,6 +253,17 @@ def test_a_side_that_is_older_than_the_log_is_a_choice_told_by_the_log(sides: An
     assert kit.project.verify().findings == []
 
 
+def test_a_dry_run_of_resolve_names_the_tasks_that_the_run_names(sides: Any) -> None:
+    kit = sides[0]
+    kit.git("merge", "-q", "other", check=False)
+    task_id = kit.id_of("ours")
+
+    would, did = (kit.project.resolve(task_id, choice="theirs", dry_run=dry)[0] for dry in (True, False))
+
+    assert [(task["id"], task["title"]) for task in would.tasks] == [(task_id, "theirs")]
+    assert [(task["id"], task["title"]) for task in did.tasks] == [(task_id, "theirs")]
+
+
 def test_resolving_what_is_resolved_already_stages_nothing(sides: Any) -> None:
     """While others are open still."""
     kit = sides[0]

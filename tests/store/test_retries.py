@@ -55,6 +55,28 @@ def test_a_batch_killed_after_its_save_is_answered_line_by_line(kit: Any, run_an
         copy.assert_sound()
 
 
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda project, **more: project.add("third", key="k", **more),
+        lambda project, **more: project.archive(older_than="0d", key="k", **more),
+    ],
+    ids=["add", "archive"],
+)
+def test_a_dry_run_of_a_request_done_before_says_so(kit: Any, ask: Any) -> None:
+    """What the retry would answer, but no event or commit as if it were its own."""
+    kit.project.finish([kit.id_of("first")])
+    done = ask(kit.project)
+    before = kit.files()
+
+    again = ask(kit.project, dry_run=True)
+
+    assert (again.replayed, again.dry_run, again.changed) == (True, True, True)
+    assert (again.events, again.commit, again.pending) == ([], None, False)
+    assert again.tasks == done.tasks
+    assert kit.files() == before
+
+
 @pytest.mark.skipif(os.name == "nt", reason="slow to start there")
 def test_eight_processes_with_one_key_do_it_once(kit: Any) -> None:
     """One does it; to the others its answer is replayed."""

@@ -705,6 +705,19 @@ def draw(monkeypatch: pytest.MonkeyPatch, *ids: str) -> None:
     monkeypatch.setattr(save, "random_id", lambda count, bits: next(drawn))
 
 
+def test_a_deletion_answers_with_the_tasks_that_it_unlinked(kit: Any) -> None:
+    """As they are on disk; so does the dry run with what would be, and a retry."""
+    first = kit.project.add("first").tasks[0]["id"]
+    second = kit.project.add("second", depends_on=[first]).tasks[0]["id"]
+    asked = {"why": "not needed", "unlink": True, "key": "K1"}
+
+    would, did, again = (kit.project.delete([first], dry_run=dry, **asked) for dry in (True, False, False))
+
+    assert [[task["id"] for task in saved.tasks] for saved in (would, did, again)] == [[second]] * 3
+    assert did.tasks == again.tasks == kit.project.show([second])
+    assert "depends_on" not in would.tasks[0]
+
+
 def test_the_id_of_a_deleted_task_is_never_drawn_again(kit: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     gone = kit.id_of("first")
     kit.project.delete([gone], why="gone")

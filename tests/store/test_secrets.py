@@ -23,6 +23,9 @@ OTHER = "npm" + "_" + "k1L2m3N4o5P6q7R8s9" * 2
         (lambda p: p.add("x", acceptance_criteria=[{"text": TOKEN, "done": False}]), "acceptance_criteria"),
         (lambda p: p.note(next(iter(p.backlog().tasks)), TOKEN), "notes"),
         (lambda p: p.delete([next(iter(p.backlog().tasks))], why=f"has {TOKEN}"), "the reason"),
+        (lambda p: p.add("x", key=TOKEN), "the key"),
+        (lambda p: p.start([next(iter(p.backlog().tasks))], actor=TOKEN), "the actor"),
+        (lambda p: p.add("x", source=TOKEN), "the source"),
     ],
 )
 def test_a_secret_is_refused_and_nothing_is_written(kit: Any, how: Any, field: str) -> None:

@@ -56,6 +56,8 @@ def test_who_acts_is_whoever_is_named_first(kit: Any, scratch: Path, monkeypatch
     assert default_actor(None) == "by username"
     monkeypatch.setenv("USER", "by user")
     assert (default_actor(inside), default_actor(None)) == ("Ada", "by user")
+    monkeypatch.setenv("GIT_AUTHOR_NAME", "  ")
+    assert default_actor(None) == "by user"
     monkeypatch.setenv("GIT_AUTHOR_NAME", "by git")
     assert (default_actor(inside), default_actor(None)) == ("by git", "by git")
     monkeypatch.setenv("TASKKEEP_ACTOR", "  ")

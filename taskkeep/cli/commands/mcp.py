@@ -1,6 +1,7 @@
 """mcp: the backlog as tools for agents that speak the Model Context Protocol."""
 
 import gc
+import signal
 from importlib import import_module
 from importlib.util import find_spec
 from typing import Annotated
@@ -37,4 +38,5 @@ def mcp(
     if find_spec("mcp") is None:
         raise ExtraMissing("mcp")
     gc.enable()  # which a command that lives for milliseconds does without
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a server waits for calls, and has nothing to say at its end
     import_module("taskkeep.mcp.server").serve(call.folder, actor=actor)

@@ -1,6 +1,5 @@
 """undo, restore and backups: the past, brought back by new changes."""
 
-import sys
 from typing import Annotated, Any
 
 import typer
@@ -11,7 +10,7 @@ from taskkeep.cli.events import difference_lines
 from taskkeep.cli.ids import IdOption, Ids
 from taskkeep.cli.output import point_words, saved_as_json, shown
 from taskkeep.cli.texts import split
-from taskkeep.errors import NotFound, Refused, Usage
+from taskkeep.errors import NotFound, Usage
 from taskkeep.project import Saved
 
 app = new_app()
@@ -73,28 +72,23 @@ def restore(
         raise Usage("--at is missing", hint="Say when, like --at yesterday.")
     names, fields = split([*(ids or ()), *(id_ or ())]), split(field or ())
     asked: dict[str, Any] = {"at": at, "fields": fields, "unlink": unlink}
-    if not yes and not call.saving["dry_run"] and _can_ask(call):
+    if not yes and not call.saving["dry_run"] and call.output.can_ask:
         first = call.project.restore(names, **asked, **{**call.saving, "dry_run": True})
-        if first.changed and not _confirmed(call, first):
-            raise Refused("not confirmed; nothing was changed", hint="Answer y, or pass --yes.")
         if first.changed:
+            _confirm(call, first)
             saved = call.project.restore(names, **asked, **call.saving)
             call.output.saved(saved._replace(tasks=[]), said=_counted(saved))
             return
     _show(call, call.project.restore(names, **asked, **call.saving))
 
 
-def _can_ask(call: Call) -> bool:
-    return call.output.screen is not None and sys.stdin.isatty()
-
-
-def _confirmed(call: Call, saved: Saved) -> bool:
+def _confirm(call: Call, saved: Saved) -> None:
     assert saved.difference is not None
     if saved.at is not None:
         call.output.notice(f"as of {point_words(saved.at, call.output.screen)}")
     call.output.warnings(saved.warnings)
     call.output.text(difference_lines(saved.difference, call.output.screen))
-    return bool(typer.confirm(f"Restore: {_counted(saved)}?", err=True))
+    call.output.confirm(f"Restore: {_counted(saved)}?")
 
 
 def _counted(saved: Saved) -> str:

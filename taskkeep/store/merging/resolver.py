@@ -41,6 +41,7 @@ class Resolver(Writer):
     is_staged = True
     state: OpenMerge
     chosen: list[Conflict]
+    touched: Sequence[str] = ()  # the tasks that the choice is about, in the order of its events
     settles_all: bool
     staged: Sequence[str] = ()
 
@@ -83,7 +84,10 @@ class Resolver(Writer):
         left = [conflict for conflict in state.open if conflict not in self.chosen]
         outcome.backlog = after
         changed = task_changes(before, after, context.now)
-        self._judge(before, after, changed, context.whys)
+        self.touched = list(
+            dict.fromkeys([*(task["id"] for _, task, _ in changed), *(one.task_id for one in self.chosen)])
+        )
+        self._judge(before, after, changed, context)
         outcome.changed = bool(picked) or is_new
         self.settles_all = not left
         if self.options.dry_run:
