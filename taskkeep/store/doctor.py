@@ -55,7 +55,7 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
         "backlog": _size(root.backlog),
         "log": _size(root.audit),
         "backups": _size(root.backups),
-        "cache": _size(root.cache) + _size(root.joined),
+        "cache": _size(root.cache) + _size(root.joined) + _size(root.vanished),
     }
     checked["advice"] = _advice(root, checked)
     _check_growth(checked, findings)
