@@ -14,7 +14,7 @@ from taskkeep.backlog.events import event_hash, line
 from taskkeep.backlog.replay import causal_order, heads, with_past
 from taskkeep.errors import BacklogUnreadable, LogDamaged, TaskkeepError
 from taskkeep.store import log, pending
-from taskkeep.store.files import make_folder, read, remove, replace, sync_folder, write_new
+from taskkeep.store.files import make_folder, read, replace, sync_folder, write_new
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import AUDIT
 from taskkeep.store.patience import patiently
@@ -108,15 +108,9 @@ def whole_log(root: Root, *, ask_git: bool = False) -> tuple[list[Event], list[P
 
 
 def gap(root: Root) -> str | None:
-    """What the log lacks that a witness has, in words; None where it is whole.
-
-    Nothing vouches any more for a log that lacks something: a reader then tells of all. Raises LogDamaged.
-    """
+    """What the log lacks that a witness has, in words; None where it is whole. Raises LogDamaged."""
     parts = whole_log(root, ask_git=True)[1]
-    if not parts:
-        return None
-    remove(os.path.join(root.cache, log.RECORD))
-    return f"{parts[0].problem}; {parts[0].witness} has it"
+    return f"{parts[0].problem}; {parts[0].witness} has it" if parts else None
 
 
 def _read(root: Root, name: str) -> list[Event]:
