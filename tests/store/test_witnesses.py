@@ -178,11 +178,28 @@ def test_branches_that_have_just_met_are_folded_for_a_witness(met: Any) -> None:
     assert met.titles() == {"first", "second", "ours", "theirs"}
 
 
-def test_a_comparison_with_a_file_that_cannot_be_read_is_one_with_what_was_saved(kit: Any) -> None:
+@pytest.mark.parametrize("points", [(), ("HEAD",)])
+def test_a_file_that_cannot_be_read_is_never_said_to_be_as_it_was(kit: Any, points: Any) -> None:
+    """Nor compared with anything: a reader's error. Two points of the past need no file."""
     kit.file.write_text("rubbish")
-    compared = kit.project.diff("HEAD~1")
-    assert [task["title"] for task in compared.difference.added] == ["second"]
-    assert "compared with what was saved last" in compared.notes[-1]
+    with pytest.raises(BacklogUnreadable, match="JSON") as refused:
+        kit.project.diff(*points)
+    assert "have the last saved state" in refused.value.hint
+    assert [task["title"] for task in kit.project.diff("HEAD~1", "HEAD").difference.added] == ["second"]
+
+
+@pytest.mark.parametrize("points", [(), ("HEAD",)])
+def test_of_a_file_that_is_gone_each_task_was_removed(kit: Any, points: Any) -> None:
+    """What lies in the archive was not."""
+    kit.project.update([kit.id_of("first")], Edit(set={"status": "done"}))
+    kit.project.archive(older_than="0d")
+    kit.file.unlink()
+    compared = kit.project.diff(*points)
+    assert [task["title"] for task in compared.difference.removed] == ["second"]
+    assert not compared.difference.added
+    assert not compared.difference.changed
+    assert compared.notes == ["backlog.json is gone: each of its tasks counts as removed"]
+    assert [task["title"] for task in kit.project.diff("HEAD~2", "HEAD~3").difference.removed] == ["second"]
 
 
 def test_without_file_and_log_there_is_nothing_to_compare(kit: Any) -> None:
@@ -190,7 +207,7 @@ def test_without_file_and_log_there_is_nothing_to_compare(kit: Any) -> None:
     forget(kit)
     kit.file.write_text("rubbish")
     with pytest.raises(LogDamaged, match="empty or gone"):
-        kit.project.diff("HEAD")
+        kit.project.diff()
     no_git(kit)
     with pytest.raises(LogDamaged, match="empty or gone"):
         kit.project.restore([], at=next((kit.local / "backups").iterdir()).name)
@@ -694,15 +711,14 @@ def test_each_alias_in_a_question_to_the_log_is_told(kit: Any) -> None:
 
 
 def test_a_comparison_with_branches_that_have_just_met_tells_where_the_log_was_read(met: Any) -> None:
-    """backlog.json cannot be read, and a file of the log is damaged besides."""
+    """A file of it is damaged; the last save is that of no one event, and named by this checkout's own."""
     flip(log_file(met, 1))
     forget(met)
-    met.file.write_text("rubbish")
-    found = met.project.diff("HEAD")
+    found = met.project.diff()
     assert any("read from commit" in note for note in found.notes)
     assert not any(found.difference)
-    assert found.after.kind == "event"
-    assert found.after.name in {event["event_id"] for event in met.project.log().events}
+    assert found.before.kind == "event"
+    assert found.before.name in {event["event_id"] for event in met.project.log().events}
 
 
 @pytest.mark.parametrize("into", ["main", "side"])
