@@ -300,7 +300,7 @@ class Writer:
 
     def _decoded_meanwhile(self) -> list[Task] | None:
         """The tasks, decoded while the hash is made, which alone tells whether that may count."""
-        if len(self.log.heads) != 1:
+        if len(self.log.heads) != 1 or not text.is_of_this_version(self.bytes):
             return None
         try:
             return text.parse_trusted(self.bytes)

@@ -6,13 +6,14 @@ import json
 import shlex
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import taskkeep
-from taskkeep import importers
+from taskkeep import __version__, importers
 from taskkeep.backlog.changes import Edit
 from taskkeep.backlog.events import event_hash, line
 from taskkeep.backlog.task import etag
@@ -34,6 +35,7 @@ from taskkeep.store import log
 from taskkeep.store.layout import Root
 from taskkeep.store.past.restoring import _refuse_invalid
 from taskkeep.store.past.when import is_ref
+from taskkeep.store.record import note_checked
 
 from .test_mending import cut, flip, forget, log_file
 
@@ -487,6 +489,37 @@ def test_a_field_of_a_newer_version_is_a_hand_edit_unless_a_save_wrote_it(kit: A
     saved = kit.project.restore([], at="HEAD")
     assert any("no save wrote" in words for words in saved.warnings)
     kit.assert_sound()
+
+
+def test_a_backlog_of_a_newer_version_is_no_damage(kit: Any) -> None:
+    """Every command says what is needed, and none advises to put an old state in its place."""
+    kit.file.write_text(kit.file.read_text().replace('"version": 1', '"version": 2'))
+    for command in (kit.project.list, kit.project.diff, lambda: kit.project.add("third")):
+        with pytest.raises(BacklogUnreadable, match=f"version 2; taskkeep {__version__} knows version 1") as refused:
+            command()
+        assert refused.value.hint == "A newer taskkeep is needed."
+    [found] = kit.project.doctor().findings
+    assert found["hint"] == "A newer taskkeep is needed."
+    assert kit.project.restore(at="HEAD").changed, "no save wrote that file"
+
+
+def test_what_a_newer_version_saved_is_not_taken_back(kit: Any) -> None:
+    """Where the log vouches for the file, as it does for a field that a newer version saved."""
+    new = kit.file.read_bytes().replace(b'"version": 1', b'"version": 2')
+    old_sha, sha = (sha256(data).hexdigest() for data in (kit.file.read_bytes(), new))
+    path = log_file(kit, -1)
+    event = json.loads(path.read_bytes())
+    assert event["after"] == old_sha
+    event["after"] = sha
+    event["hash"] = event_hash(event)
+    path.write_bytes(line(event))
+    kit.file.write_bytes(new)
+    forget(kit)
+    note_checked(Root(str(kit.root)))
+    for command in (kit.project.list, lambda: kit.project.add("third"), lambda: kit.project.restore(at="HEAD")):
+        with pytest.raises(BacklogUnreadable, match="version 2"):
+            command()
+    assert kit.file.read_bytes() == new
 
 
 def test_a_dry_run_over_a_damaged_log_says_who_has_it(kit: Any) -> None:

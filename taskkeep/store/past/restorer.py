@@ -84,6 +84,8 @@ class Restorer(Writer):
         except (BacklogUnreadable, InvalidField) as error:
             if not self.over or (isinstance(error, InvalidField) and not self.whole):
                 raise
+            if error.details.get("newer") and self.sha == self.log.after:
+                raise  # as of a field that a newer version saved
             cause = error.message.removeprefix(f"{BACKLOG} ")
         return self._from_log(cause)
 
