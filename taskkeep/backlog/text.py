@@ -301,6 +301,11 @@ def parse_written(data: bytes, is_text: Callable[[bytes, list[Task]], bool] = is
         return None
 
 
+def is_of_this_version(data: bytes) -> bool:
+    """Does canonical *data* begin as this version writes it?"""
+    return data.startswith(_HEAD)
+
+
 def parse_trusted(data: bytes) -> list[Task]:
     """Return the tasks of bytes that a writer has checked and nobody has touched since."""
     tasks: list[Task] = json.loads(data.decode())["tasks"]  # given bytes it takes half as long again
@@ -372,12 +377,18 @@ def tasks_of(value: Any, name: str) -> list[Task]:
     """Return the list of tasks in the decoded envelope *value*. Raises BacklogUnreadable."""
     if not isinstance(value, dict) or "tasks" not in value or "version" not in value:
         raise BacklogUnreadable("schema", f"{name} is no backlog: it has no 'version' and 'tasks'")
-    if value["version"] != VERSION or isinstance(value["version"], bool):
+    version = value["version"]
+    if type(version) is int and version > VERSION:
+        from taskkeep import __version__
+
         raise BacklogUnreadable(
             "schema",
-            f"{name} has version {value['version']!r}; this taskkeep knows version {VERSION}",
+            f"{name} has version {version}; taskkeep {__version__} knows version {VERSION}",
             hint="A newer taskkeep is needed.",
+            newer=True,
         )
+    if version != VERSION or isinstance(version, bool):
+        raise BacklogUnreadable("schema", f"{name} has version {version!r}; this taskkeep knows version {VERSION}")
     tasks = value["tasks"]
     if not isinstance(tasks, list) or not all(isinstance(task, dict) for task in tasks):
         raise BacklogUnreadable("schema", f"{name}: 'tasks' is not a list of objects")

@@ -19,7 +19,6 @@ from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, remove, sync_folder, write_new
 from taskkeep.store.git.revision import commit_of
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
-from taskkeep.store.past.mending import gap
 from taskkeep.store.save import Writer
 from taskkeep.store.standing import saved_files
 from taskkeep.store.validate import task_problem
@@ -90,7 +89,7 @@ class Adopter(Writer):
     def read(self) -> Backlog:
         """Return the backlog that the log tells of. Raises BacklogUnreadable, LogDamaged."""
         self.read_files()
-        if self._base is None and self.sha != self.log.after and (lacking := gap(self.root)):
+        if self._base is None and self.sha != self.log.after and (lacking := self.lacking()):
             # What the log lacks is no hand edit, and would be made twice.
             raise LogDamaged(lacking, hint=log.MEND, file=AUDIT)
         if not self._past:

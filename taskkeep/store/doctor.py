@@ -1,4 +1,4 @@
-"""Does what surrounds a backlog let it work: git, locks, identity, leftovers, sizes."""
+"""Does what is there let a backlog work: its files, git, locks, identity, leftovers, sizes."""
 
 from __future__ import annotations
 
@@ -6,17 +6,19 @@ import os
 import re
 from typing import TYPE_CHECKING, Any
 
-from taskkeep.errors import BacklogLocked, ConfigInvalid, NoIdentity, TaskkeepError
+from taskkeep.errors import BacklogLocked, ConfigInvalid, LogDamaged, NoIdentity, TaskkeepError
 from taskkeep.store import backups, log, pending, retention
 from taskkeep.store.config import load_config
 from taskkeep.store.git.commit import refuse_obstacles, token_of
 from taskkeep.store.git.repository import OLDEST, repository_of, run
-from taskkeep.store.layout import ATTRIBUTES, CONFIG, SCHEMA
+from taskkeep.store.layout import ATTRIBUTES, AUDIT, BACKLOG, CONFIG, SCHEMA
 from taskkeep.store.lock import writer_lock
 from taskkeep.store.merging.citations import citations
+from taskkeep.store.narrowing import narrowing_of
 from taskkeep.store.pack import KEPT, pack_old
 from taskkeep.store.past.history import History
-from taskkeep.store.past.mending import mend_snapshots, put_back, whole_log
+from taskkeep.store.past.mending import gap, mend_snapshots, put_back, whole_log
+from taskkeep.store.placement import sha_of
 from taskkeep.store.reading import Reading
 from taskkeep.store.save import Options, Writer, writing
 from taskkeep.store.setup import merge_driver
@@ -25,6 +27,7 @@ from taskkeep.store.surroundings import now_text
 from taskkeep.store.verify import Findings, Verdict
 
 if TYPE_CHECKING:
+    from taskkeep.backlog.backlog import Backlog
     from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
@@ -33,7 +36,8 @@ MANY_OBJECTS = 5000  # from which on it is a finding; git's own gc wakes at abou
 
 
 def doctor(root: Root, *, fix: bool = False) -> Verdict:
-    """Check the surroundings; with *fix* mend first: stale files, a log of many files, many loose objects.
+    """Check the surroundings, and what every command reads; with *fix* mend first: stale files, a log of many files,
+    many loose objects.
 
     Raises what a writer raises, with *fix*.
     """
@@ -41,6 +45,7 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
     checked: dict[str, object] = {}
     if fix:
         checked["fixed"] = tidy(root)
+    backlog, config = _check_files(root, findings)
     _check_git(root, findings, checked)
     _check_access(root, findings)
     _check_lock(root, findings)
@@ -56,9 +61,9 @@ def doctor(root: Root, *, fix: bool = False) -> Verdict:
         "backlog": _size(root.backlog),
         "log": _size(root.audit),
         "backups": _size(root.backups),
-        "cache": _size(root.cache) + _size(root.joined),
+        "cache": _size(root.cache) + _size(root.joined) + _size(root.vanished),
     }
-    checked["advice"] = _advice(root, checked)
+    checked["advice"] = _advice(root, checked, backlog, config)
     _check_growth(checked, findings)
     return Verdict(not findings.list, findings.list, checked)
 
@@ -129,21 +134,46 @@ def _repack(repository: Repository) -> str:
     return f"repacked {before - left} loose objects, {(size - after) >> 10} KiB"
 
 
-def _citations(root: Root) -> list[str]:
+def _citations(root: Root, backlog: Backlog) -> list[str]:
     try:
-        return citations(Reading(root).backlog(), repository_of(root.path))
+        return citations(backlog, repository_of(root.path))
     except TaskkeepError:
-        return []  # what cannot be read is named by verify, and git's troubles above
+        return []  # git's troubles are named above
 
 
-def _config(root: Root) -> dict[str, Any] | None:
+def _check_files(root: Root, findings: Findings) -> tuple[Backlog | None, dict[str, Any] | None]:
+    """Name what every reader or writer refuses; returns the backlog and the configuration, as far as they are whole.
+
+    The log is looked at only where nothing vouches for it or it does not lead to the file.
+    """
+    backlog = config = None
     try:
-        return load_config(root)
-    except ConfigInvalid:
-        return None  # verify names it
+        config = load_config(root)
+        narrowing_of(config)
+    except ConfigInvalid as error:
+        findings.add(error.code, error.message, file=CONFIG, hint=error.advice)
+    try:
+        backlog = Reading(root).backlog()
+    except TaskkeepError as error:
+        findings.add(error.code, error.message, file=BACKLOG, line=error.details.get("line"), hint=error.advice)
+    state = log.vouched(root)
+    if state is None or state.after is None or state.after != sha_of(root.backlog):
+        try:
+            if lacking := gap(root):
+                raise LogDamaged(lacking, hint=log.MEND)
+            if not log.list_files(root):
+                raise LogDamaged("the log is empty or gone", hint=f"Bring {AUDIT} back from git.")
+        except LogDamaged as error:
+            found = error.details
+            findings.add(
+                error.code, error.message, file=found.get("file", AUDIT), line=found.get("line"), hint=error.advice
+            )
+    return backlog, config
 
 
-def _advice(root: Root, checked: dict[str, object]) -> list[str]:
+def _advice(
+    root: Root, checked: dict[str, object], backlog: Backlog | None, config: dict[str, Any] | None
+) -> list[str]:
     """What would make the past smaller, or explains what lies in local/."""
     said = []
     files = len(log.list_files(root))
@@ -152,14 +182,13 @@ def _advice(root: Root, checked: dict[str, object]) -> list[str]:
     if isinstance(count := checked.get("loose_objects"), int) and count > WORTH_PACKING:
         said.append(f"git keeps {count} loose objects: 'taskkeep doctor --fix' packs them")
     there = backups.found(root) if os.access(root.backups, os.R_OK | os.X_OK) else []
-    config = _config(root)
     if there and config is not None:
         gone = retention.surplus(there, backups.Ledger(root, None).by_hand, config, now_text())
         rule = f"all of {config['backups.hours']} hours, one a day for {config['backups.days']} days"
         told = f"backups: {len(there)}, the oldest of {there[0].time[:16]}Z; kept are {rule}"
         more = f"; 'taskkeep backups prune' would remove {len(gone)}" if gone else ""
         said.append(told + more)
-    said += _citations(root)
+    said += _citations(root, backlog) if backlog is not None else []
     for name, what in (("damaged", "files that were replaced"), ("edits", "edits that were refused")):
         folder = os.path.join(root.local, name)
         if kept := (os.listdir(folder) if os.path.isdir(folder) else []):

@@ -33,6 +33,7 @@ class Root:
         "path",
         "pending",
         "tmp",
+        "vanished",
     )
 
     def __init__(self, path: str) -> None:
@@ -49,6 +50,7 @@ class Root:
         self.lock = os.path.join(self.local, "lock")
         self.pending = os.path.join(self.local, "pending")
         self.tmp = os.path.join(self.local, "tmp")
+        self.vanished = os.path.join(self.local, "vanished.jsonl")
 
     def in_root(self, relative: str) -> str:
         return os.path.join(self.path, relative)

@@ -90,14 +90,26 @@ def read_all(root: Root) -> list[Event]:
 
 
 def joined_events(root: Root) -> list[Event]:
-    """The events of the joined log whatever it is worth, each with its hash checked; none where it is cut."""
+    """The events that the joined log holds or once held, whatever it is worth, each with its hash checked."""
+    return causal_order(_sound_events([*_rows(root.vanished), *_rows(root.joined)]))
+
+
+def _rows(path: str) -> list[bytes]:
     try:
-        events = [json.loads(row) for row in read(root.joined)[0].split(b"\n")[:-1]]
-        if any(event["hash"] != event_hash(event) for event in events):
-            return []
-    except (OSError, TaskkeepError, ValueError, KeyError, TypeError):
-        return []  # derived: it is a witness only as far as it holds
-    return causal_order(events)
+        return read(path)[0].split(b"\n")[:-1]
+    except (OSError, TaskkeepError):
+        return []  # derived: it is a witness only as far as it can be read
+
+
+def _sound_events(rows: Iterable[bytes]) -> Iterable[Event]:
+    for row in rows:
+        try:
+            event = json.loads(row)
+            sound = event["hash"] == event_hash(event)
+        except (ValueError, KeyError, TypeError, RecursionError):
+            sound = False
+        if sound:
+            yield event
 
 
 def version_with_etag(root: Root, uid: str, wanted: str) -> Task | None:
@@ -275,7 +287,7 @@ def _all_ids(root: Root, events: Iterable[Event]) -> list[str]:
     known = {event["task_id"] for event in events if event["task_id"]}
     for event in events:
         known |= {choice["task_id"] for choice in event["details"].get("choices", ())}
-    paths = [root.backlog, root.archive, root.joined, os.path.join(root.cache, IDS)]
+    paths = [root.backlog, root.archive, root.joined, root.vanished, os.path.join(root.cache, IDS)]
     if os.path.isdir(root.backups):
         paths += [os.path.join(root.backups, name) for name in os.listdir(root.backups)]
     for path in paths:
@@ -337,8 +349,25 @@ def write_joined(root: Root, state: LogState, events: Iterable[Event]) -> None:
     """Make the joined log and the record anew. Raises OSError."""
     from taskkeep.backlog.events import line
 
-    replace(root.joined, [line(event) for event in events], tmp=os.path.join(root.tmp, "joined"), mode=0o600)
+    lines = [line(event) for event in events]
+    _keep_vanished(root, lines)
+    replace(root.joined, lines, tmp=os.path.join(root.tmp, "joined"), mode=0o600)
     save_record(root, state)
+
+
+def _keep_vanished(root: Root, lines: Iterable[bytes]) -> None:
+    """Keep what the joined log holds beyond *lines*: git took it away with its branch, or it is lost and the only copy.
+
+    Raises OSError.
+    """
+    from taskkeep.backlog.events import line
+
+    kept = _rows(root.vanished)
+    gone = {row + b"\n" for row in _rows(root.joined)}.difference(lines, (row + b"\n" for row in kept))
+    if found := [line(event) for event in causal_order(_sound_events(gone))]:
+        replace(
+            root.vanished, [*(row + b"\n" for row in kept), *found], tmp=os.path.join(root.tmp, "vanished"), mode=0o600
+        )
 
 
 def append_joined(root: Root, state: LogState, lines: list[bytes]) -> None:

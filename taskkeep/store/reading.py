@@ -45,7 +45,7 @@ class Reading:
             raise missing_backlog() from None
         self._file = FileId.of(found)
         self._checked = record.checked(self._root)
-        self._trusted = self._checked[0] == list(self._file)
+        self._trusted = self._checked[0] == list(self._file) and text.is_of_this_version(self.data)
 
     def _again(self, reading: Callable[[], T]) -> T:
         """A second try, for git may have been at work; after that the error says who has the last saved state."""

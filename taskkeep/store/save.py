@@ -300,7 +300,7 @@ class Writer:
 
     def _decoded_meanwhile(self) -> list[Task] | None:
         """The tasks, decoded while the hash is made, which alone tells whether that may count."""
-        if len(self.log.heads) != 1:
+        if len(self.log.heads) != 1 or not text.is_of_this_version(self.bytes):
             return None
         try:
             return text.parse_trusted(self.bytes)
@@ -332,16 +332,22 @@ class Writer:
 
             if was_picked_early(events):
                 return
-        from taskkeep.store.past.mending import gap
-
         name = ARCHIVE if len(self.log.heads) == 1 and self.sha == self.log.after else BACKLOG
-        if lacking := gap(self.root):
+        if lacking := self.lacking():
             raise HandEdit(f"{name} is not what the log says: {lacking}", hint=log.MEND, tasks=wrong[:50])
         raise HandEdit(
             f"{name} is not what the last save wrote" + (f" ({', '.join(wrong[:3])})" if wrong else ""),
             hint=_HAND_EDIT_HINT,
             tasks=wrong[:50],
         )
+
+    def lacking(self) -> str | None:
+        """What the log lacks that a witness has, in words; nothing vouches for it then, so that readers tell of all."""
+        from taskkeep.store.past.mending import gap
+
+        if found := gap(self.root):
+            remove(os.path.join(self.root.cache, log.RECORD))
+        return found
 
     # -- saving --------------------------------------------------------------------------
 

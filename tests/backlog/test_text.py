@@ -10,6 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from taskkeep import __version__
 from taskkeep.backlog import text
 from taskkeep.backlog.text import (
     SCHEMA_REFERENCE,
@@ -183,7 +184,7 @@ def test_a_file_that_is_too_large_is_refused_before_it_is_read(monkeypatch: pyte
         (b"[]", "it is no backlog: it has no 'version' and 'tasks'"),
         (b'{"version": 1}', "it is no backlog: it has no 'version' and 'tasks'"),
         (b'{"tasks": []}', "it is no backlog: it has no 'version' and 'tasks'"),
-        (envelope(version="2"), "it has version 2; this taskkeep knows version 1"),
+        (envelope(version="2"), f"it has version 2; taskkeep {__version__} knows version 1"),
         (envelope(version="true"), "it has version True; this taskkeep knows version 1"),
         (envelope("{}"), "it: 'tasks' is not a list of objects"),
         (envelope("[1]"), "it: 'tasks' is not a list of objects"),

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import taskkeep
-from taskkeep.errors import BacklogLocked
+from taskkeep.errors import BacklogLocked, ConfigInvalid, TaskkeepError
 from taskkeep.store import doctor
 from taskkeep.store.git.repository import Repository
 from taskkeep.store.lock import writer_lock
@@ -42,6 +42,70 @@ def test_a_sound_place_has_no_findings(kit: Any) -> None:
     assert verdict.findings == []
     assert verdict.checked["sizes"]["backlog"] == kit.file.stat().st_size
     assert verdict.checked["loose_objects"] > 0
+
+
+@pytest.mark.parametrize("way", ["gone", "empty", "markers", "folder", "schema", "archive"])
+def test_a_backlog_that_no_reader_takes_is_named_as_a_reader_does(kit: Any, way: str) -> None:
+    if way == "archive":
+        (kit.root / "backlog.archive.json").write_text("{")
+    elif way == "schema":
+        kit.file.write_text(kit.file.read_text().replace('"todo"', '"nonsense"'))
+    else:
+        kit.file.unlink()
+        {
+            "gone": lambda: None,
+            "empty": kit.file.touch,
+            "markers": lambda: kit.file.write_text("<<<<<<< ours\n=======\n>>>>>>> theirs\n"),
+            "folder": kit.file.mkdir,
+        }[way]()
+    with pytest.raises(TaskkeepError) as refused:
+        kit.project.list()
+
+    [found] = kit.project.doctor().findings
+
+    error = refused.value
+    assert (found["code"], found["message"], found["hint"]) == (error.code, error.message, error.advice)
+    assert found["severity"] == "error"
+
+
+@pytest.mark.parametrize("text", ["nonsense = 1\n", "= 1\n", "[schema.title]\npattern = '('\n"])
+def test_a_configuration_that_no_writer_takes_is_named_as_a_writer_does(kit: Any, text: str) -> None:
+    (kit.root / ".taskkeep" / "config.toml").write_text(text)
+    with pytest.raises(ConfigInvalid) as refused:
+        kit.project.add("third")
+
+    [found] = kit.project.doctor().findings
+
+    error = refused.value
+    assert (found["code"], found["message"], found["hint"]) == ("config", error.message, error.advice)
+
+
+@pytest.mark.parametrize("way", ["all", "one", "cut", "all without git", "of no witness"])
+def test_a_log_that_lost_something_is_named_and_nothing_is_written(kit: Any, way: str) -> None:
+    """Where a writer would stumble over it: a record of the log that still fits spares looking."""
+    if "git" in way or way == "of no witness":
+        shutil.rmtree(kit.folder / ".git")
+    if way == "of no witness":
+        (kit.local / "audit.jsonl").unlink()
+    names = sorted((kit.root / ".taskkeep" / "audit").rglob("*.jsonl"))
+    for path in names[1:2] if way in ("one", "cut") else names:
+        path.unlink()
+    if way == "cut":
+        names[1].write_text("{")
+        shutil.rmtree(kit.local / "cache")
+    before = sorted((path, path.read_bytes()) for path in kit.local.rglob("*") if path.is_file())
+
+    [found] = [one for one in kit.project.doctor().findings if one["severity"] == "error"]
+
+    assert sorted((path, path.read_bytes()) for path in kit.local.rglob("*") if path.is_file()) == before
+    assert found["code"] == "audit_broken"
+    if way == "of no witness":
+        assert found["message"] == "the log is empty or gone"
+        return
+    assert ("is cut off" if way == "cut" else "is gone") in found["message"]
+    assert "doctor --fix" in found["hint"]
+    assert [one for one in kit.project.doctor(fix=True).findings if one["severity"] == "error"] == []
+    kit.project.add("third")
 
 
 def test_what_a_dead_writer_left_is_found_and_cleared(kit: Any) -> None:
@@ -124,12 +188,11 @@ def test_a_repacking_that_git_refuses_is_told(kit: Any, monkeypatch: Any, git_th
     assert kit.project.doctor(fix=True).checked["fixed"] == ["could not repack: no space"]
 
 
-def test_a_damaged_backlog_and_a_damaged_configuration_are_for_verify_to_name(kit: Any) -> None:
-    """Doctor tells the rest all the same."""
+def test_a_damaged_backlog_and_a_damaged_configuration_keep_nothing_else_from_being_told(kit: Any) -> None:
     kit.file.write_text("rubbish")
     (kit.root / ".taskkeep" / "config.toml").write_text("= rubbish")
     verdict = kit.project.doctor()
-    assert verdict.findings == []
+    assert {finding["code"] for finding in verdict.findings} == {"config", "unreadable"}
     assert verdict.checked["sizes"]["backlog"] == len("rubbish")
     assert not any("backups" in line for line in verdict.checked["advice"])
 

@@ -103,6 +103,147 @@ def test_a_file_of_the_log_that_no_witness_has_is_said_to_be_lost(kit: Any) -> N
         kit.project.doctor(fix=True)
 
 
+@pytest.mark.parametrize("lost", [(0,), (1,), (2,), (0, 1, 2)], ids=str)
+@pytest.mark.parametrize("dry_run", [None, True, False])
+def test_a_writer_between_loses_no_event_that_the_joined_log_alone_has(kit: Any, lost: Any, dry_run: Any) -> None:
+    """Refused, it says what brings the file back; where it saw nothing wrong, the event is still kept."""
+    files = kit.log_files()
+    os.rename(kit.folder / ".git", kit.folder / "elsewhere")
+    for path in [log_file(kit, number) for number in lost]:
+        path.unlink()
+    if dry_run is not None and lost == (0,):  # no save tells of the beginning, so no file contradicts the log
+        kit.project.add("third", dry_run=dry_run)
+    elif dry_run is not None:
+        with pytest.raises(HandEdit, match="is gone; the joined log has it") as refused:
+            kit.project.add("third", dry_run=dry_run)
+        assert "doctor --fix" in refused.value.hint
+
+    fixed = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert len([done for done in fixed if "brought back from the joined log" in done]) == len(lost)
+    assert files.items() <= kit.log_files().items()
+    assert [finding["code"] for finding in kit.project.verify().findings] == []
+    assert len(kit.project.log().events) == len(kit.log_files())
+
+
+@pytest.mark.parametrize("writer", [False, True])
+def test_doctor_brings_an_event_back_that_waited_for_its_commit(kit: Any, writer: bool) -> None:
+    """backlog.json as it lies tells that it was there, though nothing in the log names the newest event."""
+    kit.project.add("third", commit=False)
+    files = kit.log_files()
+    log_file(kit, -1).unlink()
+    if writer:
+        with pytest.raises(HandEdit, match="the joined log has it"):
+            kit.project.add("fourth")
+
+    fixed = kit.project.doctor(fix=True).checked["fixed"]
+
+    assert any("brought back from the joined log" in done for done in fixed)
+    assert kit.log_files() == files
+    kit.project.add("fourth")
+    assert kit.titles_in_head() == {"first", "second", "third", "fourth"}
+    kit.assert_sound()
+
+
+def test_restore_brings_a_lost_log_back_after_a_refused_writer_too(kit: Any) -> None:
+    files = kit.log_files()
+    shutil.rmtree(kit.root / ".taskkeep" / "audit")
+    for _ in range(2):
+        with pytest.raises(HandEdit, match="is gone; commit"):
+            kit.project.add("third")
+
+    saved = kit.project.restore(at="HEAD")
+
+    assert any("brought back from commit" in warning for warning in saved.warnings)
+    assert kit.log_files() == files
+    kit.assert_sound()
+
+
+def test_readers_tell_of_a_lost_event_after_a_refused_writer_too(kit: Any) -> None:
+    """What the writer read is no reason to take the log for whole."""
+    os.rename(kit.folder / ".git", kit.folder / "elsewhere")
+    events = kit.project.log().events
+    log_file(kit, 1).unlink()
+    with pytest.raises(HandEdit):
+        kit.project.add("third")
+
+    page = kit.project.log()
+
+    assert page.events == events
+    assert any("read from the joined log instead" in note for note in page.notes)
+
+
+def brought_back(kit: Any) -> list[str]:
+    return [done for done in kit.project.doctor(fix=True).checked["fixed"] if "brought back" in done]
+
+
+def test_switching_branches_brings_nothing_back_and_keeps_each_event_once(kit: Any) -> None:
+    """What git took away with a branch is not lost, and is not kept again at each switch."""
+    kit.git("checkout", "-qb", "side")
+    kit.project.add("aside")
+    kit.project.delete([kit.id_of("aside")], why="backlog.json is again what it was")
+    kit.project.add("aside again")
+    sizes = set()
+    for branch in ("main", "side") * 3:
+        kit.git("checkout", "-q", branch)
+        assert not kit.project.log().notes
+        assert brought_back(kit) == []
+        assert kit.project.add("more", dry_run=True).warnings == []
+        kit.assert_sound()
+        sizes.add((kit.local / "vanished.jsonl").stat().st_size)
+    kit.git("checkout", "-q", "main")
+    kit.project.add("on main")
+    kit.git("merge", "-q", "side")
+    kit.project.add("after the merge")
+
+    assert brought_back(kit) == []
+    assert len(sizes) == 1
+    kit.assert_sound()
+
+
+@pytest.mark.parametrize("way", ["reset", "reset and edit", "pick", "pick of what is no more", "revert", "carried"])
+def test_what_git_took_away_stays_away(kit: Any, way: str) -> None:
+    """A reset, a revert, a commit picked without the one before it, a change carried to another branch."""
+    kit.git("checkout", "-qb", "side")
+    kit.project.add("taken")
+    kit.project.add("kept", commit=way != "carried")
+    newest = kit.file.read_bytes()
+    if way == "carried":
+        kit.git("stash", "-q", "-u")
+        kit.git("checkout", "-q", "main")
+        kit.git("stash", "pop", "-q", check=False)
+        kit.git("checkout", "-q", "stash@{0}^3", "--", ".taskkeep/audit", check=False)
+        kit.git("reset", "-q")
+        kit.git("checkout", "-q", "HEAD", "--", "backlog.json")
+    elif way.startswith("pick"):
+        kit.git("checkout", "-q", "main")
+        kit.git("cherry-pick", "side", check=False)
+        if "<<<<<<<" in kit.file.read_text():
+            kit.file.write_bytes(b"rubbish")
+            kit.git("add", "-A")
+            kit.git("-c", "core.editor=true", "cherry-pick", "--continue")
+    elif way == "revert":
+        kit.git("revert", "--no-edit", "HEAD~1", check=False)
+        kit.git("add", "-A")
+        kit.git("-c", "core.editor=true", "revert", "--continue", check=False)
+    else:
+        kit.git("reset", "-q", "--hard", "main")
+        if way == "reset and edit":
+            kit.file.write_bytes(newest)
+    if way == "pick of what is no more":
+        kit.git("branch", "-D", "-q", "side")
+        kit.git("reflog", "expire", "--expire=now", "--all")
+        kit.git("gc", "-q", "--prune=now")
+    files = kit.log_files()
+    events = [json.loads(row) for data in files.values() for row in data.splitlines()]
+    gap = {prev for event in events for prev in event["prev"]} - {event["hash"] for event in events}
+    assert bool(gap) is (not way.startswith("reset"))
+
+    assert not kit.project.log().notes
+    assert brought_back(kit) == []
+    assert kit.log_files() == files
+
+
 def test_a_damaged_pack_comes_back_too(kit: Any, monkeypatch: Any, damage: Any) -> None:
     from taskkeep.store import doctor
 

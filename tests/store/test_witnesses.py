@@ -6,13 +6,14 @@ import json
 import shlex
 import shutil
 from collections.abc import Iterator
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import taskkeep
-from taskkeep import importers
+from taskkeep import __version__, importers
 from taskkeep.backlog.changes import Edit
 from taskkeep.backlog.events import event_hash, line
 from taskkeep.backlog.task import etag
@@ -34,6 +35,7 @@ from taskkeep.store import log
 from taskkeep.store.layout import Root
 from taskkeep.store.past.restoring import _refuse_invalid
 from taskkeep.store.past.when import is_ref
+from taskkeep.store.record import note_checked
 
 from .test_mending import cut, flip, forget, log_file
 
@@ -178,11 +180,28 @@ def test_branches_that_have_just_met_are_folded_for_a_witness(met: Any) -> None:
     assert met.titles() == {"first", "second", "ours", "theirs"}
 
 
-def test_a_comparison_with_a_file_that_cannot_be_read_is_one_with_what_was_saved(kit: Any) -> None:
+@pytest.mark.parametrize("points", [(), ("HEAD",)])
+def test_a_file_that_cannot_be_read_is_never_said_to_be_as_it_was(kit: Any, points: Any) -> None:
+    """Nor compared with anything: a reader's error. Two points of the past need no file."""
     kit.file.write_text("rubbish")
-    compared = kit.project.diff("HEAD~1")
-    assert [task["title"] for task in compared.difference.added] == ["second"]
-    assert "compared with what was saved last" in compared.notes[-1]
+    with pytest.raises(BacklogUnreadable, match="JSON") as refused:
+        kit.project.diff(*points)
+    assert "have the last saved state" in refused.value.hint
+    assert [task["title"] for task in kit.project.diff("HEAD~1", "HEAD").difference.added] == ["second"]
+
+
+@pytest.mark.parametrize("points", [(), ("HEAD",)])
+def test_of_a_file_that_is_gone_each_task_was_removed(kit: Any, points: Any) -> None:
+    """What lies in the archive was not."""
+    kit.project.update([kit.id_of("first")], Edit(set={"status": "done"}))
+    kit.project.archive(older_than="0d")
+    kit.file.unlink()
+    compared = kit.project.diff(*points)
+    assert [task["title"] for task in compared.difference.removed] == ["second"]
+    assert not compared.difference.added
+    assert not compared.difference.changed
+    assert compared.notes == ["backlog.json is gone: each of its tasks counts as removed"]
+    assert [task["title"] for task in kit.project.diff("HEAD~2", "HEAD~3").difference.removed] == ["second"]
 
 
 def test_without_file_and_log_there_is_nothing_to_compare(kit: Any) -> None:
@@ -190,7 +209,7 @@ def test_without_file_and_log_there_is_nothing_to_compare(kit: Any) -> None:
     forget(kit)
     kit.file.write_text("rubbish")
     with pytest.raises(LogDamaged, match="empty or gone"):
-        kit.project.diff("HEAD")
+        kit.project.diff()
     no_git(kit)
     with pytest.raises(LogDamaged, match="empty or gone"):
         kit.project.restore([], at=next((kit.local / "backups").iterdir()).name)
@@ -297,15 +316,16 @@ def test_events_that_lie_in_a_pack_now_are_not_gone(kit: Any, monkeypatch: pytes
     assert sorted(kit.log_files()) == before
 
 
-def test_a_joined_log_that_lacks_what_lies_here_fills_no_gap(kit: Any) -> None:
+def test_a_joined_log_that_is_damaged_too_fills_the_gaps_whose_events_it_has(kit: Any) -> None:
+    """Each event is known by its own hash, as those name it that follow it."""
     no_git(kit)
+    whole = kit.project.log().events
     rows = (kit.local / "audit.jsonl").read_bytes().splitlines(keepends=True)
-    (kit.local / "audit.jsonl").write_bytes(b"".join(rows[:2]))
+    (kit.local / "audit.jsonl").write_bytes(b"".join([b"\xff\n[]\n", *rows[:2], rows[2][:-20]]))
     shutil.rmtree(kit.local / "cache")
     log_file(kit, 1).unlink()
     kit.file.write_text("rubbish")
-    events = kit.project.log().events
-    assert len(events) == 2
+    assert kit.project.log().events == whole
 
 
 def test_a_damaged_backup_is_taken_from_git_only_where_its_commit_has_the_same(kit: Any) -> None:
@@ -469,6 +489,37 @@ def test_a_field_of_a_newer_version_is_a_hand_edit_unless_a_save_wrote_it(kit: A
     saved = kit.project.restore([], at="HEAD")
     assert any("no save wrote" in words for words in saved.warnings)
     kit.assert_sound()
+
+
+def test_a_backlog_of_a_newer_version_is_no_damage(kit: Any) -> None:
+    """Every command says what is needed, and none advises to put an old state in its place."""
+    kit.file.write_text(kit.file.read_text().replace('"version": 1', '"version": 2'))
+    for command in (kit.project.list, kit.project.diff, lambda: kit.project.add("third")):
+        with pytest.raises(BacklogUnreadable, match=f"version 2; taskkeep {__version__} knows version 1") as refused:
+            command()
+        assert refused.value.hint == "A newer taskkeep is needed."
+    [found] = kit.project.doctor().findings
+    assert found["hint"] == "A newer taskkeep is needed."
+    assert kit.project.restore(at="HEAD").changed, "no save wrote that file"
+
+
+def test_what_a_newer_version_saved_is_not_taken_back(kit: Any) -> None:
+    """Where the log vouches for the file, as it does for a field that a newer version saved."""
+    new = kit.file.read_bytes().replace(b'"version": 1', b'"version": 2')
+    old_sha, sha = (sha256(data).hexdigest() for data in (kit.file.read_bytes(), new))
+    path = log_file(kit, -1)
+    event = json.loads(path.read_bytes())
+    assert event["after"] == old_sha
+    event["after"] = sha
+    event["hash"] = event_hash(event)
+    path.write_bytes(line(event))
+    kit.file.write_bytes(new)
+    forget(kit)
+    note_checked(Root(str(kit.root)))
+    for command in (kit.project.list, lambda: kit.project.add("third"), lambda: kit.project.restore(at="HEAD")):
+        with pytest.raises(BacklogUnreadable, match="version 2"):
+            command()
+    assert kit.file.read_bytes() == new
 
 
 def test_a_dry_run_over_a_damaged_log_says_who_has_it(kit: Any) -> None:
@@ -693,15 +744,14 @@ def test_each_alias_in_a_question_to_the_log_is_told(kit: Any) -> None:
 
 
 def test_a_comparison_with_branches_that_have_just_met_tells_where_the_log_was_read(met: Any) -> None:
-    """backlog.json cannot be read, and a file of the log is damaged besides."""
+    """A file of it is damaged; the last save is that of no one event, and named by this checkout's own."""
     flip(log_file(met, 1))
     forget(met)
-    met.file.write_text("rubbish")
-    found = met.project.diff("HEAD")
+    found = met.project.diff()
     assert any("read from commit" in note for note in found.notes)
     assert not any(found.difference)
-    assert found.after.kind == "event"
-    assert found.after.name in {event["event_id"] for event in met.project.log().events}
+    assert found.before.kind == "event"
+    assert found.before.name in {event["event_id"] for event in met.project.log().events}
 
 
 @pytest.mark.parametrize("into", ["main", "side"])

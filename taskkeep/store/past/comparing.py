@@ -32,7 +32,10 @@ class Compared(NamedTuple):
 
 
 def compare(root: Root, before: str | None, after: str | None) -> Compared:
-    """Compare two points in time, or what Project.diff says for one or none. Raises as resolve_when does."""
+    """Compare two points in time, or what Project.diff says for one or none.
+
+    Raises as resolve_when does, and as a reader of the file as it lies.
+    """
     if before is not None and after is not None and all(map(_is_json_file, (before, after))):
         return compare_files(before, after)
     if before is not None and after is None and ".." in before and "/.." not in before and "../" not in before:
@@ -48,9 +51,11 @@ def compare(root: Root, before: str | None, after: str | None) -> Compared:
     try:
         return Compared(difference(start.backlog(), Reading(root).backlog()), start.point, None, start.notes)
     except BacklogUnreadable as error:
-        end = History(root).last()
-        notes = [*start.notes, *end.notes, f"{error.message}: compared with what was saved last"]
-        return Compared(difference(start.backlog(), end.backlog()), start.point, end.point, notes)
+        if os.path.lexists(root.backlog):
+            raise
+        left = Backlog({}, start.backlog().archived)
+        notes = [*start.notes, f"{error.message}: each of its tasks counts as removed"]
+        return Compared(difference(start.backlog(), left), start.point, None, notes)
 
 
 def compare_files(before: str, after: str) -> Compared:

@@ -11,17 +11,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from taskkeep.backlog import text
 from taskkeep.backlog.events import event_hash, line
-from taskkeep.backlog.replay import causal_order
+from taskkeep.backlog.replay import causal_order, heads, with_past
 from taskkeep.errors import BacklogUnreadable, LogDamaged, TaskkeepError
 from taskkeep.store import log, pending
 from taskkeep.store.files import make_folder, read, replace, sync_folder, write_new
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.layout import AUDIT
 from taskkeep.store.patience import patiently
+from taskkeep.store.placement import sha_of
 from taskkeep.store.progress import steps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence, Set
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.history import Outline
@@ -71,14 +72,15 @@ def whole_log(root: Root, *, ask_git: bool = False) -> tuple[list[Event], list[P
     commit, which alone tells where the newest file is gone. Raises LogDamaged for a file that no witness
     has.
     """
-    events: list[Event] = []
+    files: dict[str, list[Event]] = {}
     damaged: dict[str, LogDamaged] = {}
     names = log.list_files(root)
     for name in steps(names, "files of the log"):
         try:
-            events += patiently(root, functools.partial(_read, root, name))
+            files[name] = patiently(root, functools.partial(_read, root, name))
         except LogDamaged as error:
             damaged[name] = error
+    events = [event for found in files.values() for event in found]
     known = {event["hash"] for event in events}
     gap = any(prev not in known for event in events for prev in event["prev"])
     parts: list[Part] = []
@@ -91,17 +93,18 @@ def whole_log(root: Root, *, ask_git: bool = False) -> tuple[list[Event], list[P
             raise wrong
         parts.append(part)
     seen = {*known, *(event["hash"] for part in parts for event in _events(part.data))}
-    for name in sorted(witness.names() - {*names}):
+    committed = witness.names()
+    for name in sorted(committed - {*names}):
         part = witness.part(name, f".taskkeep/audit/{name} is gone")
         # What lies in a pack now is not gone.
         if part is not None and not seen.issuperset(event["hash"] for event in _events(part.data)):
             parts.append(part)
             seen |= {event["hash"] for event in _events(part.data)}
-    if gap and not parts:
-        parts += witness.between(events)
     for part in parts:
         events += _events(part.data)
-    return causal_order(events), parts
+    by_git = {event["hash"] for name in committed for event in files.get(name, ())}
+    lost = witness.lost(events, by_git)
+    return causal_order([*events, *(event for part in lost for event in _events(part.data))]), [*parts, *lost]
 
 
 def gap(root: Root) -> str | None:
@@ -191,19 +194,47 @@ class _Witness:
         except TaskkeepError:
             return  # git cannot read its objects: the joined log may answer
 
-    def between(self, events: Sequence[Event]) -> list[Part]:
-        """The files whose events fill a gap, from the joined log where that holds all that is left, and more."""
-        known = {event["hash"] for event in events}
-        if not known.issubset(event["hash"] for event in self.joined):
+    def lost(self, events: Sequence[Event], by_git: Set[str]) -> list[Part]:
+        """The files with events that those here follow, or that led to backlog.json as it lies, by the joined log.
+
+        What git has committed is its own to give and take, as by a reset, a revert or a cherry-pick: nothing is
+        missed that only *by_git*, events that the last commit holds, follow, nor what another commit has.
+        """
+        found = {event["hash"]: event for event in self.joined}
+        here = {event["hash"]: event for event in events}
+        missing = {prev for name, event in here.items() if name not in by_git for prev in event["prev"]} - here.keys()
+        last = self._led_to_backlog(here)
+        wanted: dict[str, dict[str, Event]] = {}
+        for name in {*missing, *last} & found.keys():
+            for event in with_past(found, name):
+                if event["hash"] not in here:
+                    wanted.setdefault(log.file_name(event), {})[event["hash"]] = event
+        if wanted and not wanted.keys().isdisjoint(self._ever_committed()):
             return []
-        lost: dict[str, list[Event]] = {}
-        for event in self.joined:
-            if event["hash"] not in known:
-                lost.setdefault(log.file_name(event), []).append(event)
         return [
-            Part(name, f".taskkeep/audit/{name} is gone", b"".join(map(line, found)), JOINED)
-            for name, found in lost.items()
+            Part(name, f".taskkeep/audit/{name} is gone", b"".join(map(line, causal_order(lost.values()))), JOINED)
+            for name, lost in sorted(wanted.items())
         ]
+
+    def _led_to_backlog(self, here: Mapping[str, Event]) -> list[str]:
+        """The last event that gave backlog.json as it lies, where it follows all of a log that does not lead there."""
+        sha = sha_of(self.root.backlog)
+        if sha is None or any(here[name]["after"] == sha for name in heads([*here.values()])):
+            return []
+        whole = {event["hash"]: event for event in self.joined}
+        whole.update(here)
+        last = [event["hash"] for event in self.joined if event["after"] == sha and event["hash"] not in here][-1:]
+        return last if last and here.keys() <= {event["hash"] for event in with_past(whole, last[0])} else []
+
+    def _ever_committed(self) -> set[str]:
+        """The files of the log that any commit has added; none where git cannot read its objects."""
+        if self.repository is None:
+            return set()
+        answer = self.repository.run(
+            "log", "--all", "--reflog", "-m", "--diff-filter=A", "--no-renames", "--format=", "--name-only", "-z",
+            "--relative", "--", AUDIT,
+        )  # fmt: skip
+        return {row[len(AUDIT) + 1 :] for row in answer.rows}
 
 
 def put_back(writer: Writer, parts: Iterable[Part]) -> list[str]:

@@ -23,6 +23,7 @@ from taskkeep.store.files import read, remove, replace, sync_folder
 from taskkeep.store.layout import ARCHIVE, BACKLOG
 from taskkeep.store.past.history import History
 from taskkeep.store.past.mending import aside_of, is_in_head, keep_aside, put_back, whole_log
+from taskkeep.store.placement import sha_of
 from taskkeep.store.record import note_checked
 from taskkeep.store.save import Writer
 
@@ -57,7 +58,7 @@ class Restorer(Writer):
     def load_log(self) -> log.LogState:
         """Return the log's state, files of it that are damaged or gone put back from git or the joined log, aloud."""
         state = log.vouched(self.root)
-        if state is None:
+        if state is None or state.after != sha_of(self.root.backlog):
             parts = whole_log(self.root, ask_git=True)[1]
             if self.options.dry_run and parts:
                 raise LogDamaged(f"{parts[0].problem}; {parts[0].witness} has it", hint=log.MEND)
@@ -83,6 +84,8 @@ class Restorer(Writer):
         except (BacklogUnreadable, InvalidField) as error:
             if not self.over or (isinstance(error, InvalidField) and not self.whole):
                 raise
+            if error.details.get("newer") and self.sha == self.log.after:
+                raise  # as of a field that a newer version saved
             cause = error.message.removeprefix(f"{BACKLOG} ")
         return self._from_log(cause)
 

@@ -81,6 +81,8 @@ def with_witnesses(root: Root, error: BacklogUnreadable) -> BacklogUnreadable:
     error.details["witnesses"] = found
     if error.details.get("plain") is False:
         return error  # what stands there is in the way of whatever would bring a state back
+    if error.details.get("newer"):
+        return error  # nothing is damaged, and an old state in its place would be a loss
     error.hint = _hint(found)
     if _is_merging(root):
         error.hint = OPEN_MERGE_HINT
