@@ -1073,7 +1073,7 @@ class Project:
         asked = Restoring(self.root, ids, at, fields=fields, unlink=unlink)
         arguments = [[*ids], at, [*fields], unlink]
         outcome = self._save("restore", arguments, asked.change, options, source="restore", kind=asked.kind)
-        return self._brought(outcome, asked)
+        return self._brought(outcome, asked, asked.named)
 
     def undo(self, event: str | None = None, *, force: bool = False, **options: Any) -> Saved:
         """Take back a request, by one of its events, or the actor's own last one, by a new change.
@@ -1086,14 +1086,14 @@ class Project:
         outcome = self._save("undo", [event, force], asked.change, options, source="undo", kind=asked.kind)
         return self._brought(outcome, asked)
 
-    def _brought(self, outcome: Outcome, asked: Restoring | Undoing) -> Saved:
+    def _brought(self, outcome: Outcome, asked: Restoring | Undoing, named: Sequence[str] = ()) -> Saved:
         from taskkeep.backlog.difference import difference
 
         found = None if asked.before is None else difference(asked.before, outcome.backlog)
         changed = [*found.added, *(one._asdict() for one in found.changed)] if found is not None else []
         touched = [task.get("task_id") or task["id"] for task in changed] or _touched(outcome)
         point = None if asked.moment is None else asked.moment.point
-        return _saved(outcome, touched)._replace(at=point, difference=found)
+        return _saved(outcome, list(dict.fromkeys([*touched, *named])))._replace(at=point, difference=found)
 
     def backups(self) -> Sequence[Mapping[str, Any]]:
         """Return what is known of each snapshot, the newest first; damaged ones say what is wrong."""

@@ -140,8 +140,12 @@ def parse_json(data: bytes, name: str) -> Any:
 
 def split(values: Iterable[str]) -> list[str]:
     """The entries of comma lists, each once, in order."""
-    parts = (part.strip() for value in values for part in value.split(","))
-    return list(dict.fromkeys(part for part in parts if part))
+    return list(dict.fromkeys(parts(values)))
+
+
+def parts(values: Iterable[str]) -> list[str]:
+    """The entries of comma lists, in order, as often as they stand there."""
+    return [part for value in values for text in value.split(",") if (part := text.strip())]
 
 
 def numbers(values: Iterable[str], option: str) -> tuple[int, ...]:

@@ -210,6 +210,9 @@ def test_show_has_one_task_or_several(cli: Cli) -> None:
     first, second = cli.add("a"), cli.add("b")
     assert cli("show", first, "--json").json["task"]["id"] == first
     assert [task["id"] for task in cli("show", first, second, "--json").json["tasks"]] == [first, second]
+    for same in ([first, first], [f"{first},{first}"], [first, first.lower()]):
+        assert {task["id"] for task in cli("show", *same, "--json").json["tasks"]} == {first}
+    assert cli("show", f"{first},", "--json").json["task"]["id"] == first
     assert f"id: {first}\ntitle: a\n" in cli("show", first).out
 
 

@@ -156,6 +156,14 @@ def test_a_bug_is_one_line_and_70(empty: Cli, monkeypatch: pytest.MonkeyPatch) -
     assert "Traceback" in error["details"]["traceback"]
 
 
+@pytest.mark.parametrize("order", [["--git", "--no-git"], ["--no-git", "--git"]])
+def test_init_with_and_without_git_is_refused(empty: Cli, order: list[str]) -> None:
+    """Whichever stands last."""
+    result = empty("init", *order)
+    assert (result.status, list(empty.folder.iterdir())) == (2, [])
+    assert result.err.startswith("error: --git and --no-git exclude each other\n")
+
+
 def test_an_interrupt_exits_130(empty: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(args: object) -> int:
         raise KeyboardInterrupt

@@ -247,6 +247,8 @@ def test_what_git_took_away_stays_away(kit: Any, way: str) -> None:
 def test_a_damaged_pack_comes_back_too(kit: Any, monkeypatch: Any, damage: Any) -> None:
     from taskkeep.store import doctor
 
+    for number in range(3):  # a file that is half of its pack stays loose
+        kit.project.add(f"task {number}")
     monkeypatch.setattr(doctor, "KEPT", 1)
     kit.project.doctor(fix=True)
     files = kit.log_files()

@@ -378,12 +378,28 @@ def test_a_hand_edit_is_replaced_only_by_a_restore_of_the_whole_and_kept_aside(k
 
     with pytest.raises(HandEdit):
         kit.project.undo()
+    would = kit.project.restore(at=point, dry_run=True)
+    assert any("would be kept as .taskkeep/local/damaged" in warning for warning in would.warnings)
+    assert not (kit.local / "damaged").exists()
     saved = kit.project.restore(at=point)
 
     assert kit.titles() == {"first", "second"}
-    assert any("kept as .taskkeep/local/damaged" in warning for warning in saved.warnings)
+    assert any(": kept as .taskkeep/local/damaged" in warning for warning in saved.warnings)
     assert [path.read_bytes() for path in (kit.local / "damaged").iterdir()] == [edited]
     kit.assert_sound()
+
+
+def test_a_restore_of_tasks_answers_with_all_that_it_names(kit: Any) -> None:
+    """As other writers do, whether they were changed or were so already."""
+    first, second = kit.id_of("first"), kit.id_of("second")
+    point, before = last_event(kit)["event_id"], kit.project.show([second, first])
+
+    same = kit.project.restore([second, first], at=point)
+    kit.project.start([second])
+    both = kit.project.restore([first, second], at=point)
+
+    assert (same.changed, same.tasks) == (False, before)
+    assert (both.changed, {task["id"] for task in both.tasks}) == (True, {first, second})
 
 
 # -- undo --------------------------------------------------------------------------------

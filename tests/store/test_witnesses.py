@@ -306,6 +306,8 @@ def test_events_that_lie_in_a_pack_now_are_not_gone(kit: Any, monkeypatch: pytes
     from taskkeep.store.pack import pack_old
     from taskkeep.store.save import Options, writing
 
+    for number in range(3):
+        kit.project.add(f"task {number}")
     no_commit = Options(commit=True)
     with writing(Root(str(kit.root)), no_commit) as writer:
         assert pack_old(writer, limit=1, kept=1)

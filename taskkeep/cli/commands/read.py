@@ -8,6 +8,7 @@ from taskkeep.cli.app import PastListing, Viewer, new_app
 from taskkeep.cli.call import call_of
 from taskkeep.cli.ids import IdOption, Ids, needed_ids
 from taskkeep.cli.output import field_names
+from taskkeep.cli.texts import parts
 
 app = new_app()
 
@@ -69,4 +70,5 @@ def show(ctx: typer.Context, ids: Ids = None, id_: IdOption = None) -> None:
     call = call_of(ctx)
     names = needed_ids(ids, id_)
     tasks, warnings = call.project.look_up(names, at=call.moment)
-    call.output.tasks(tasks, one=len(names) == 1, at=call.moment, warnings=warnings)
+    one = len(parts([*(ids or ()), *(id_ or ())])) == 1  # what a script gets does not hang on which two it names
+    call.output.tasks(tasks, one=one, at=call.moment, warnings=warnings)

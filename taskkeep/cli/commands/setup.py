@@ -25,9 +25,8 @@ def init(
             help="How new ids are drawn; sequential is for one branch only.",
         ),
     ] = "random",
-    git: Annotated[
-        bool | None, typer.Option("--git/--no-git", help="Outside git: run 'git init', or do without.")
-    ] = None,
+    git: Annotated[bool, typer.Option("--git", help="Outside git: run 'git init'.")] = False,
+    no_git: Annotated[bool, typer.Option("--no-git", help="Outside git: do without.")] = False,
 ) -> None:
     """Make a backlog in the current folder.
 
@@ -37,8 +36,10 @@ def init(
 
     if ids not in ("random", "sequential"):
         raise Usage(f"--ids cannot be {ids[:40]!r}", hint="random or sequential.")
+    if git and no_git:
+        raise Usage("--git and --no-git exclude each other", hint="Leave one of them out.")
     call = call_of(ctx)
-    saved = init_project(call.folder, ids=ids, git=git, **call.saving)
+    saved = init_project(call.folder, ids=ids, git=git or (False if no_git else None), **call.saving)
     call.output.saved(saved, said=f"made a backlog in {os.path.abspath(call.folder or '.')}")
 
 

@@ -142,7 +142,8 @@ class Restorer(Writer):
         self._aside.append((name, found))
         # What the first is, the other need not be.
         cause = cause if name == BACKLOG else "was not what the last save wrote"
-        self.warnings.append(f"{name} {cause}: kept as {aside_of(self.root, name, found)}")
+        kept = "would be kept" if self.options.dry_run else "kept"
+        self.warnings.append(f"{name} {cause}: {kept} as {aside_of(self.root, name, found)}")
 
     # -- writing -------------------------------------------------------------------------
 

@@ -36,6 +36,7 @@ class Restoring:
 
         self.root, self.ids, self.when = root, list(ids), when
         self.fields, self.unlink = restore_fields(fields), unlink
+        self.named: Sequence[str] = ()  # the ids that the tasks asked for have now
         self.moment: Moment | None = None
         self.before: Backlog | None = None
         self.writer: Restorer | None = None
@@ -62,6 +63,8 @@ class Restoring:
         then, uids = self._then(backlog)
         after, warnings = restore(backlog, then, uids, fields=self.fields, unlink=self.unlink, now=context.now)
         _refuse_invalid(backlog, after)
+        now = {task["uid"]: task_id for tasks in (after.archived, after.tasks) for task_id, task in tasks.items()}
+        self.named = [now[uid] for uid in uids or ()]
         taken = claimed_by_others(backlog, after, now=context.now, actor=context.actor)
         held = [f"{one['id']} is claimed by {one['claimed_by']} until {one['claimed_until']}" for one in taken]
         self.writer.warnings += [*self.moment.notes, *warnings, *held]
