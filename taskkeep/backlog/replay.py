@@ -457,6 +457,11 @@ def reconcile(
     return _Reconciliation(replay, tasks, archived).run()
 
 
+def is_told(choice: Mapping[str, Any]) -> bool:
+    """Is this choice of `reconcile` one that somebody has to look at?"""
+    return not choice.get("joined") and choice["field"] not in ("updated_at", "archived")
+
+
 class _Reconciliation:
     def __init__(self, replay: Replay, tasks: Mapping[str, Task], archived: Mapping[str, Task]) -> None:
         self.replay = replay

@@ -120,7 +120,8 @@ def _note_recovery(writer: Writer, events: Sequence[Event], outcome: str, sha: s
     """Log what was done with the interrupted save, so that who and why are not lost."""
     before = log.read_all(writer.root)
     found = heads(before)
-    if len(found) != 1 or all(event["hash"] != found[0] or event["after"] != sha for event in before):
+    last = next((event for event in before if [event["hash"]] == found), None)
+    if last is None or last["after"] != sha:
         # Branches that met, or a hand edit that was being adopted: no event may vouch for this file unseen.
         return
     now = now_text()
@@ -137,7 +138,9 @@ def _note_recovery(writer: Writer, events: Sequence[Event], outcome: str, sha: s
     archive = sha_of(writer.root.archive)
     chain = Chain(request, before=sha, after=sha or "", archive=(archive, archive), heads=found, new_id=new_uuid)
     saves = [{"event_type": e["event_type"], "task_id": e["task_id"], "actor": e["actor"]} for e in events[:20]]
-    chain.add("recovered", None, None, {"outcome": outcome, "txn": first["txn"], "events": saves})
+    # What a `resolve` left open is so still.
+    left = {"open": last["details"]["open"]} if "open" in last["details"] else {}
+    chain.add("recovered", None, None, {"outcome": outcome, "txn": first["txn"], "events": saves, **left})
     name = log.file_name(chain.events[0])
     tmp = os.path.join(writer.root.tmp, "recovered")
     remove(tmp)

@@ -124,6 +124,25 @@ def test_a_part_of_the_conflicts_settled_and_killed_leaves_the_others_open(kit: 
     assert finished
 
 
+def test_a_part_settled_and_killed_and_committed_leaves_the_others_a_choice_to_be_looked_at(
+    kit: Any, run_and_die: Die
+) -> None:
+    """Whichever way recovery went, none of its words are one on what is still open."""
+    conflicting(kit)
+    found: set[int] = set()
+    for task_id in [one.conflict.task_id for one in kit.project.conflicts()]:
+        for step, copy in every_step(kit, run_and_die, f"project.resolve({task_id!r}, choice='theirs')", 3):
+            with pytest.raises(RepositoryBusy):
+                copy.project.add("not yet")
+            left = len(copy.project.conflicts())
+            found.add(left)
+            copy.git("add", "-A")
+            copy.git("commit", "-q", "-m", "merge")
+            assert [one["code"] for one in copy.project.verify().findings] == ["merge_choice"] * left, step
+        kit.project.resolve(task_id, choice="theirs")
+    assert found == {0, 1, 2}
+
+
 def test_a_resolve_that_was_killed_with_its_git_leaves_no_lock_to_be_removed_by_hand(
     kit: Any, run_and_die: Die
 ) -> None:

@@ -95,6 +95,12 @@ def test_an_event_of_another_shape_is_no_event(case: Case, fields: dict[str, Any
     assert {"audit_broken", "replay_mismatch", "unaudited_change", "reverted_field"} & codes(case.project.verify())
 
 
+@pytest.mark.parametrize("said", [5, [{}], [{"task_id": None, "field": None}], [{"task_id": "T0001", "field": 1}]])
+def test_an_event_that_leaves_open_what_is_no_conflict_is_no_event(case: Case, said: Any) -> None:
+    case.forge(event_type="conflict_resolved", details={"open": said})
+    assert "audit_broken" in codes(case.project.verify())
+
+
 def test_a_file_of_the_log_that_gives_an_event_twice_is_named(case: Case) -> None:
     path = case.event_file("task_created", "beta")
     path.write_bytes(path.read_bytes() * 2)

@@ -9,7 +9,7 @@ from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import task_changes
 from taskkeep.backlog.merge import Conflict
-from taskkeep.backlog.replay import Replay, reconcile
+from taskkeep.backlog.replay import Replay, is_told, reconcile
 from taskkeep.backlog.resolve import resolved
 from taskkeep.errors import BacklogUnreadable, HandEdit, NotFound, TaskkeepError
 from taskkeep.store import backups, log
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
+_NAMED = ("uid", "task_id", "field")
+
 # -- the writer --------------------------------------------------------------------------------------
 
 
@@ -41,7 +43,8 @@ class Resolver(Writer):
     is_staged = True
     state: OpenMerge
     chosen: list[Conflict]
-    settles_all: bool
+    left: list[Conflict]
+    open: list[dict[str, Any]]  # what the event names as nobody's choice yet
     staged: Sequence[str] = ()
 
     def _refuse_open_merge(self) -> None:
@@ -80,15 +83,15 @@ class Resolver(Writer):
         for conflict, choice, value in sorted(picked, key=lambda one: one[0].field is not None):
             after = resolved(after, state.merged, conflict, choice, value, now=context.now, actor=context.actor)
         self.chosen = [conflict for conflict, _, _ in picked]
-        left = [conflict for conflict in state.open if conflict not in self.chosen]
+        left = self.left = [conflict for conflict in state.open if conflict not in self.chosen]
         outcome.backlog = after
         changed = task_changes(before, after, context.now)
         self._judge(before, after, changed, context.whys)
         outcome.changed = bool(picked) or is_new
-        self.settles_all = not left
         if self.options.dry_run:
             return outcome, left
         if outcome.changed:
+            self.open = self._still_open()
             pieces, archive = [text.dump(after.tasks.values())], self._new_archive(before, after)
             events = self._events(context, pieces, archive, changed, None, "resolve")
             if events:
@@ -157,7 +160,7 @@ class Resolver(Writer):
         settled = []
         seen = set()
         if self.choices and len(self.log.heads) == 1:
-            head_event = "merged", {"heads": list(self.log.heads), "choices": self.choices}
+            head_event = "merged", self._met()
         for kind, task, details in changed:
             seen.add(task["uid"])
             settled.append((EVENT, task, {**self._said(kind, task, details), **self._settles(task["uid"])}))
@@ -170,7 +173,27 @@ class Resolver(Writer):
 
     def _settles(self, uid: str) -> dict[str, Any]:
         fields = [conflict.field for conflict in self.chosen if conflict.uid == uid]
-        return {"resolved": fields, "stages": self.state.stages}
+        return {"resolved": fields, "stages": self.state.stages, **self._leaves()}
+
+    def _met(self) -> dict[str, Any]:
+        return {**super()._met(), **self._leaves()}
+
+    def _leaves(self) -> dict[str, Any]:
+        """The event joins the branches with the files as they lie, which does not make all of it a choice."""
+        return {"open": self.open} if self.open else {}
+
+    def _still_open(self) -> list[dict[str, Any]]:
+        """The conflicts that are left, and those that were committed as they lay before, as by a rebase."""
+        conflicts = self.state.merged.conflicts
+        uids, known = {one.uid for one in conflicts}, {(one.uid, one.field) for one in conflicts}
+        found = [{name: getattr(one, name) for name in _NAMED} for one in self.left]
+        found += [
+            {name: one[name] for name in _NAMED} for one in self.choices if is_told(one) and one["uid"] not in uids
+        ]
+        for event in log.read_all(self.root):
+            if event["hash"] in self.log.heads:
+                found += [one for one in event["details"].get("open", ()) if (one["uid"], one["field"]) not in known]
+        return found
 
     @staticmethod
     def _said(kind: str, task: Task, details: Mapping[str, Any]) -> dict[str, Any]:
@@ -181,7 +204,7 @@ class Resolver(Writer):
         return {"choices": [{"uid": task["uid"], "task_id": task["id"], "field": None, "to": to}]}
 
     def _stage(self) -> None:
-        self.staged = stage_settled(self, settles_all=self.settles_all)
+        self.staged = stage_settled(self, settles_all=not self.left)
 
     def _tidy(self, placement: Placement, outcome: Outcome, *, keep_journal: bool) -> None:
         """As for every save, which changes the files' status as the index has it: it takes it once more."""
