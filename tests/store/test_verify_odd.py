@@ -484,11 +484,13 @@ def test_a_task_is_lost_whatever_else_is_wrong_with_the_file(
 
 
 def test_a_field_set_back_is_found_whatever_else_is_wrong_with_the_file(three: Any) -> None:
-    three.project.update([three.id_of("second")], Edit(set={"title": "better"}))
+    task_id = sorted(three.project.backlog().tasks)[1]
+    [old] = [task["title"] for task in three.project.show([task_id])]
+    three.project.update([task_id], Edit(set={"title": "better"}))
 
     def spoil(tasks: list[dict[str, Any]]) -> None:
         spoilt_by_a_wrong_word(tasks)
-        next(task for task in tasks if task["title"] == "better")["title"] = "second"
+        next(task for task in tasks if task["title"] == "better")["title"] = old
 
     rewrite(three, spoil)
     three.git("commit", "-qam", "rewritten")
