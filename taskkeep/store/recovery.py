@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog.events import Chain, Request, event_hash, line
@@ -66,7 +67,7 @@ def settle(writer: Writer) -> None:
             sync_folder(os.path.dirname(path))
         outcome = "taken_back"
         writer.warnings.append(f"took back a save that was cut short: {what}; run it again if you still want it")
-    if outcome and not given_up:
+    if outcome and not (given_up and not _is_heads(writer, first)):
         _settle_archive(writer, first, outcome)
     _settle_snapshot(root, first, outcome == "taken_back")
     if outcome and sha == (first["after"] if outcome == "finished" else first["before"]):
@@ -156,13 +157,21 @@ def _has_predecessors(root: Root, event: Event) -> bool:
     return {other["hash"] for other in log.read_all(root)}.issuperset(event["prev"])
 
 
+def _is_heads(writer: Writer, event: Event) -> bool:
+    """Was the archive before *event* that of HEAD? Git then knew of no change that giving the merge up takes back."""
+    repository = writer.repository
+    found = repository.reads([f"HEAD:{repository.prefix}{ARCHIVE}"])[0] if repository is not None else None
+    sha = sha256(found[2]).hexdigest() if found is not None else None
+    return moves_archive(event) and event["archive"]["before"] == sha
+
+
 def _stage_settled(writer: Writer) -> None:
     """Stage what the interrupted `resolve` settled: the merge's commit takes it along, and its abort takes it away."""
     from taskkeep.store.merging.open_merge import open_merge
     from taskkeep.store.merging.resolver import stage_settled
 
     if writer.repository is not None and (state := open_merge(writer.root, writer.repository)) is not None:
-        stage_settled(writer, settles_all=not state.open)
+        stage_settled(writer, state, settles_all=not state.open)
 
 
 def _settle_archive(writer: Writer, first: Event, outcome: str) -> None:

@@ -204,7 +204,7 @@ class Resolver(Writer):
         return {"choices": [{"uid": task["uid"], "task_id": task["id"], "field": None, "to": to}]}
 
     def _stage(self) -> None:
-        self.staged = stage_settled(self, settles_all=not self.left)
+        self.staged = stage_settled(self, self.state, settles_all=not self.left)
 
     def _tidy(self, placement: Placement, outcome: Outcome, *, keep_journal: bool) -> None:
         """As for every save, which changes the files' status as the index has it: it takes it once more."""
@@ -215,9 +215,10 @@ class Resolver(Writer):
             self.warnings.append(f"run 'git status' before you give the merge up: its index is not fresh ({error})")
 
 
-def stage_settled(writer: Writer, *, settles_all: bool) -> list[str]:
+def stage_settled(writer: Writer, state: OpenMerge, *, settles_all: bool) -> list[str]:
     """Put our new log files into the index, and with nothing left open the two files, which then are merged.
 
+    Of these one that git itself has merged is put there in any case: `git merge --abort` takes back what it knows.
     Returns their paths. Raises OSError, GitLocked, CommitFailed; then the index is as it was.
     """
     assert writer.repository is not None
@@ -227,8 +228,8 @@ def stage_settled(writer: Writer, *, settles_all: bool) -> list[str]:
         raise failure(answer, "git cannot read its index")
     known = set(answer.rows)
     paths = [path for name in log.list_files(writer.root) if (path := f"{AUDIT}/{name}") not in known]
-    if settles_all:
-        paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(writer.root.in_root(name))]
+    unmerged = set() if settles_all else {stage.partition(":")[0] for stage in state.stages}
+    paths += [name for name in (BACKLOG, ARCHIVE) if name not in unmerged and os.path.exists(writer.root.in_root(name))]
     put_into_index(writer, paths)
     return paths
 
