@@ -457,6 +457,11 @@ def reconcile(
     return _Reconciliation(replay, tasks, archived).run()
 
 
+def is_told(choice: Mapping[str, Any]) -> bool:
+    """Is this choice of `reconcile` one that somebody has to look at?"""
+    return not choice.get("joined") and choice["field"] not in ("updated_at", "archived")
+
+
 class _Reconciliation:
     def __init__(self, replay: Replay, tasks: Mapping[str, Task], archived: Mapping[str, Task]) -> None:
         self.replay = replay
@@ -506,7 +511,8 @@ class _Reconciliation:
         elif field == "metadata":
             verdict = self._judge_metadata(uid, value or {})
         elif (uid, field) in self.open and value in self.open[uid, field]:
-            verdict = "joined" if field in _BY_RULE else "chosen"
+            by_rule = field in _BY_RULE and not (field == "claimed_until" and self._is_held_twice(uid))
+            verdict = "joined" if by_rule else "chosen"
         elif (uid, field) not in self.open and value == wanted.get(field):
             verdict = "same"
         elif field == "updated_at":
@@ -515,7 +521,7 @@ class _Reconciliation:
             verdict = "joined" if wanted["id"] in self.shared and wanted["id"] in task.get("aliases", ()) else ""
         elif field == "parent":
             verdict = self._judge_parent(task, self.open.get((uid, field), [wanted.get(field)]))
-        elif field in STATE_FIELDS and any((uid, name) in self.open for name in STATE_FIELDS):
+        elif field in STATE_FIELDS and self._goes_along(uid, field):
             verdict = (
                 "joined" if any(value == side[uid].get(field) for side in self.replay.sides() if uid in side) else ""
             )
@@ -531,6 +537,17 @@ class _Reconciliation:
         elif verdict != "same":
             choice = {"uid": uid, "task_id": task["id"], "field": field, "to": value}
             self.settled.append({**choice, "joined": True} if verdict == "joined" else choice)
+
+    def _is_held_twice(self, uid: str) -> bool:
+        """Did one side renew a claim, and another give the task to somebody else?"""
+        if (uid, "claimed_by") in self.open:
+            return False  # which says it
+        holders = {side[uid].get("claimed_by") for side in self.replay.sides() if uid in side}
+        return len(holders - {None}) > 1
+
+    def _goes_along(self, uid: str, field: str) -> bool:
+        """Is this field of the state one that an open one takes with it: a status all, half of a claim the other?"""
+        return (uid, "status") in self.open or (field in CLAIM and any((uid, half) in self.open for half in CLAIM))
 
     def _judge_metadata(self, uid: str, value: Mapping[str, Any]) -> str:
         verdict = "same"

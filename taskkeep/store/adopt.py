@@ -172,9 +172,11 @@ class Adopter(Writer):
             return None
         if others := self._in_other_bytes(after):
             return "reformatted", {"files": others}
-        if (self.sha, self.archive_sha()) != (self.log.after, self.log.archive):
-            # The log gives these files, but its last event, picked out of its order, names others.
-            return "merged", {"heads": list(self.log.heads), "choices": []}
+        last = next(event for event in self._past if event["hash"] == self.log.heads[0])
+        if (self.sha, self.archive_sha()) != (self.log.after, self.log.archive) or "open" in last["details"]:
+            # The log gives these files, but its last event, picked out of its order, names others; or it left
+            # conflicts open, which were committed as they lay.
+            return "merged", self._met()
         return None
 
     def _in_other_bytes(self, after: Backlog) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import time
+from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from taskkeep.backlog.events import Chain, Request, event_hash, line
@@ -66,7 +67,7 @@ def settle(writer: Writer) -> None:
             sync_folder(os.path.dirname(path))
         outcome = "taken_back"
         writer.warnings.append(f"took back a save that was cut short: {what}; run it again if you still want it")
-    if outcome and not gone:
+    if outcome and (not gone or _is_heads(writer, first)):
         _settle_archive(writer, first, outcome)
     _settle_snapshot(root, first, outcome == "taken_back")
     if outcome and sha == (first["after"] if outcome == "finished" else first["before"]):
@@ -120,7 +121,8 @@ def _note_recovery(writer: Writer, events: Sequence[Event], outcome: str, sha: s
     """Log what was done with the interrupted save, so that who and why are not lost."""
     before = log.read_all(writer.root)
     found = heads(before)
-    if len(found) != 1 or all(event["hash"] != found[0] or event["after"] != sha for event in before):
+    last = next((event for event in before if [event["hash"]] == found), None)
+    if last is None or last["after"] != sha:
         # Branches that met, or a hand edit that was being adopted: no event may vouch for this file unseen.
         return
     now = now_text()
@@ -137,7 +139,9 @@ def _note_recovery(writer: Writer, events: Sequence[Event], outcome: str, sha: s
     archive = sha_of(writer.root.archive)
     chain = Chain(request, before=sha, after=sha or "", archive=(archive, archive), heads=found, new_id=new_uuid)
     saves = [{"event_type": e["event_type"], "task_id": e["task_id"], "actor": e["actor"]} for e in events[:20]]
-    chain.add("recovered", None, None, {"outcome": outcome, "txn": first["txn"], "events": saves})
+    # What a `resolve` left open is so still.
+    left = {"open": last["details"]["open"]} if "open" in last["details"] else {}
+    chain.add("recovered", None, None, {"outcome": outcome, "txn": first["txn"], "events": saves, **left})
     name = log.file_name(chain.events[0])
     tmp = os.path.join(writer.root.tmp, "recovered")
     remove(tmp)
@@ -157,13 +161,21 @@ def _is_gone(root: Root, events: Sequence[Event], sha: str | None) -> bool:
     return sha not in (first["before"], first["after"]) and any(event["after"] == sha for event in others)
 
 
+def _is_heads(writer: Writer, event: Event) -> bool:
+    """Was the archive before *event* that of HEAD? Git then knew of no change that giving the merge up takes back."""
+    repository = writer.repository
+    found = repository.reads([f"HEAD:{repository.prefix}{ARCHIVE}"])[0] if repository is not None else None
+    sha = sha256(found[2]).hexdigest() if found is not None else None
+    return moves_archive(event) and event["archive"]["before"] == sha
+
+
 def _stage_settled(writer: Writer) -> None:
     """Stage what the interrupted `resolve` settled: the merge's commit takes it along, and its abort takes it away."""
     from taskkeep.store.merging.open_merge import open_merge
     from taskkeep.store.merging.resolver import stage_settled
 
     if writer.repository is not None and (state := open_merge(writer.root, writer.repository)) is not None:
-        stage_settled(writer, settles_all=not state.open)
+        stage_settled(writer, state, settles_all=not state.open)
 
 
 def _settle_archive(writer: Writer, first: Event, outcome: str) -> None:

@@ -582,7 +582,7 @@ class Writer:
             new_id=new_uuid,
         )
         if len(self.log.heads) > 1:
-            chain.add("merged", None, None, {"heads": list(self.log.heads), "choices": self.choices})
+            chain.add("merged", None, None, self._met())
         if head_event:
             chain.add(head_event[0], None, None, head_event[1])
         for task, details in context.claims.expired:
@@ -594,6 +594,10 @@ class Writer:
             whys = dict.fromkeys(context.whys.get(task["id"], ()))
             chain.add(kind, task["id"], task["uid"], details, why="\n".join(whys))
         return chain.events
+
+    def _met(self) -> dict[str, Any]:
+        """What a `merged` event says."""
+        return {"heads": list(self.log.heads), "choices": self.choices}
 
     def commits(self) -> bool:
         wanted = self.options.commit if self.options.commit is not None else self.config["commit"]

@@ -197,6 +197,29 @@ def test_a_status_is_chosen_with_the_times_and_the_claim_of_its_side() -> None:
     ]
 
 
+def test_a_claim_renewed_beside_it_takes_no_status_back() -> None:
+    """What one side alone wrote stands, unless the status is open, which brings times and claim along."""
+    claim = [("claim", "T0001", "bot")]
+    meeting = Meeting([ADD, claim], [claim], [update(status="done")])
+
+    assert meeting.file.tasks["T0001"]["status"] == "done"
+    assert meeting.judged()[1] == []
+    assert meeting.judged(meeting.one.backlog)[1] == ["T0001: completed_at", "T0001: status"]
+
+
+@pytest.mark.parametrize("renewed_first", [False, True])
+def test_a_claim_renewed_here_and_another_workers_there_is_a_choice(renewed_first: bool) -> None:
+    """Whosever stands; only one of the two wrote who holds it."""
+    renewed, taken = [("claim", "T0001", "bot")], [("claim", "T0001", "ada")]
+    sides = ([renewed], [taken]) if renewed_first else ([taken], [renewed])
+    meeting = Meeting([ADD, renewed], *sides)
+
+    for side in (meeting.one, meeting.other):
+        until = side.backlog.tasks["T0001"]["claimed_until"]
+        assert meeting.judged(side.backlog)[0]["claimed_until"] == until
+        assert meeting.judged(side.backlog)[1] == []
+
+
 def test_a_claim_that_a_finished_task_lost_is_no_choice() -> None:
     """The claim of one side ends where the other finished the task."""
     meeting = Meeting([ADD], [update(status="done")], [[("claim", "T0001", "bot")]])

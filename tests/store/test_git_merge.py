@@ -392,6 +392,89 @@ def test_a_conflict_committed_as_it_lay_is_our_value_chosen(conflict: Any) -> No
     assert "second" not in conflict.titles()
 
 
+PARTS = {
+    "merge": [["merge", "-q", "other"], ["add", "-A"], ["commit", "-q", "-m", "merge"]],
+    "squash": [["merge", "-q", "--squash", "other"], ["add", "-A"], ["commit", "-q", "-m", "merge"]],
+    "cherry-pick": [["cherry-pick", "other"], ["add", "-A"], ["commit", "-q", "-m", "merge"]],
+    "rebase": [["rebase", "-q", "other"], ["add", "-A"], ["-c", "core.editor=true", "rebase", "--continue"]],
+}
+
+
+@pytest.fixture
+def parts(kit: Any) -> Any:
+    """Two tasks edited in one commit on each of two branches; main is checked out."""
+    for branch in ("other", "main"):
+        on(kit, branch, new=branch == "other")
+        tasks = [kit.id_of(title) for title in ("first", "second")]
+        rows = [
+            {"op": "update", "id": one, "title": f"{name} of {branch}"} for one, name in zip(tasks, "12", strict=True)
+        ]
+        kit.project.batch(rows)
+    return kit
+
+
+def taken(kit: Any, **asked: Any) -> list[str]:
+    """Whose fields hold one side's value that nobody chose; there is no other finding."""
+    found = kit.project.verify(**asked).findings
+    assert {one["code"] for one in found} <= {"merge_choice"}
+    assert kit.project.verify(**asked).ok == (not found or "base" not in asked)
+    titles = {task_id: task["title"] for task_id, task in kit.project.backlog().tasks.items()}
+    return sorted(titles.get(one["task_id"], "gone") for one in found)
+
+
+@pytest.mark.parametrize("way", PARTS)
+def test_a_conflict_committed_as_it_lay_is_a_choice_though_another_was_resolved(parts: Any, way: str) -> None:
+    """That one is decided; the other is named until the next save records it."""
+    first, *rest = PARTS[way]
+    parts.git(*first, check=False)
+    own = "main" if way != "rebase" else "other"
+    parts.project.resolve(parts.id_of(f"1 of {own}"), choice="theirs")
+    for command in rest:
+        parts.git(*command)
+
+    assert taken(parts) == taken(parts, history=True) == taken(parts, base="other") == [f"2 of {own}"]
+    assert not parts.project.verify(strict=True, history=True).ok
+    assert f"1 of {own}" not in parts.titles()
+    joined(parts)
+    assert parts.project.verify(base="other").ok
+
+
+def test_a_task_edited_there_and_deleted_here_is_not_gone_in_silence(conflict: Any) -> None:
+    """With other conflicts resolved, and this one committed as it lay."""
+    conflict.project.resolve(conflict.id_of("third of ours"), choice="theirs")
+    conflict.git("commit", "-q", "-a", "-m", "merge")
+
+    assert taken(conflict, base="other") == ["gone"]
+
+
+def test_adopting_records_a_conflict_that_was_left_open(parts: Any) -> None:
+    parts.git("merge", "-q", "other", check=False)
+    parts.project.resolve(parts.id_of("1 of main"), choice="ours")
+    parts.git("commit", "-q", "-a", "-m", "merge")
+
+    assert parts.project.adopt(why="ours is right").changed
+
+    parts.assert_sound()
+    assert not parts.project.adopt(why="again").changed
+
+
+@pytest.mark.parametrize("partly", [True, False])
+def test_a_conflict_committed_as_it_lay_outlives_those_that_a_rebase_meets_later(parts: Any, partly: bool) -> None:
+    """One conflict is resolved before, or only one afterwards: neither is a word on the other."""
+    edit(parts, "1 of main", title="once more")
+    parts.git("rebase", "-q", "other", check=False)
+    if partly:
+        parts.project.resolve(parts.id_of("1 of other"), choice="ours")
+    parts.git("add", "-A")
+    parts.git("-c", "core.editor=true", "rebase", "--continue", check=False)
+    parts.project.resolve(parts.id_of("1 of other"), choice="theirs")
+    parts.git("-c", "core.editor=true", "rebase", "--continue")
+
+    assert "once more" in parts.titles()
+    assert taken(parts, base="other") == ["2 of other"]
+    joined(parts)
+
+
 def test_a_conflict_while_rebasing_is_settled_and_goes_on(kit: Any) -> None:
     """Ours is what is rebased onto."""
     on(kit, "other", new=True)

@@ -124,6 +124,83 @@ def test_a_part_of_the_conflicts_settled_and_killed_leaves_the_others_open(kit: 
     assert finished
 
 
+def test_a_part_settled_and_killed_and_committed_leaves_the_others_a_choice_to_be_looked_at(
+    kit: Any, run_and_die: Die
+) -> None:
+    """Whichever way recovery went, none of its words are one on what is still open."""
+    conflicting(kit)
+    found: set[int] = set()
+    for task_id in [one.conflict.task_id for one in kit.project.conflicts()]:
+        for step, copy in every_step(kit, run_and_die, f"project.resolve({task_id!r}, choice='theirs')", 3):
+            with pytest.raises(RepositoryBusy):
+                copy.project.add("not yet")
+            left = len(copy.project.conflicts())
+            found.add(left)
+            copy.git("add", "-A")
+            copy.git("commit", "-q", "-m", "merge")
+            assert [one["code"] for one in copy.project.verify().findings] == ["merge_choice"] * left, step
+        kit.project.resolve(task_id, choice="theirs")
+    assert found == {0, 1, 2}
+
+
+def archived_here(kit: Any) -> Any:
+    """Two titles in conflict, and a task that main has archived, brought back by a note on the other branch."""
+    done = kit.project.add("done").task["id"]
+    kit.project.finish([done])
+    kit.git("checkout", "-q", "-b", "other")
+    kit.project.note(done, "needed again")
+    for title in ("first", "second"):
+        kit.project.update([kit.id_of(title)], Edit(set={"title": f"{title} of theirs"}))
+    kit.git("checkout", "-q", "main")
+    kit.project.archive(older_than="0d")
+    for title in ("first", "second"):
+        kit.project.update([kit.id_of(title)], Edit(set={"title": f"{title} of ours"}))
+    kit.git("merge", "-q", "-m", "merge", "other", check=False)
+    return kit
+
+
+def assert_given_up(kit: Any) -> None:
+    """What is archived is so again, and the next save finds nothing in its way."""
+    assert "done" not in kit.titles()
+    kit.project.add("after")
+    assert [task["title"] for task in kit.project.backlog().archived.values()] == ["done"]
+    kit.assert_sound()
+
+
+def test_a_merge_given_up_takes_back_the_archive_that_a_resolve_of_a_part_has_written(kit: Any) -> None:
+    archived_here(kit)
+    _, left = kit.project.resolve(kit.id_of("first of ours"), choice="ours")
+    assert (len(left), "done" in kit.titles()) == (1, True)
+
+    kit.git("merge", "--abort")
+
+    assert kit.git("status", "--porcelain") == ""
+    assert_given_up(kit)
+
+
+def test_a_resolve_that_was_killed_between_the_two_files_leaves_the_archive_as_its_merge_is_given_up(
+    kit: Any, run_and_die: Die
+) -> None:
+    """Or is gone on with, and committed."""
+    archived_here(kit)
+    for step, copy in every_step(
+        kit, run_and_die, f"project.resolve({kit.id_of('first of ours')!r}, choice='ours')", 3
+    ):
+        for recovers in (True, (copy.folder / ".git" / "index.lock").exists()):
+            given_up = copy_of(copy, copy.folder.with_name(f"{copy.folder.name}-given-up"))
+            if recovers:
+                given_up.project.recover()
+            given_up.git("status")
+            given_up.git("merge", "--abort")
+            assert_given_up(given_up)
+            shutil.rmtree(given_up.folder)
+        copy.project.resolve(choice="theirs")
+        copy.git("commit", "-q", "-m", "merge")
+        copy.project.add("after")
+        assert "done" in copy.titles(), step
+        copy.assert_sound()
+
+
 def test_a_resolve_that_was_killed_with_its_git_leaves_no_lock_to_be_removed_by_hand(
     kit: Any, run_and_die: Die
 ) -> None:

@@ -95,6 +95,12 @@ def test_an_event_of_another_shape_is_no_event(case: Case, fields: dict[str, Any
     assert {"audit_broken", "replay_mismatch", "unaudited_change", "reverted_field"} & codes(case.project.verify())
 
 
+@pytest.mark.parametrize("said", [5, [{}], [{"task_id": None, "field": None}], [{"task_id": "T0001", "field": 1}]])
+def test_an_event_that_leaves_open_what_is_no_conflict_is_no_event(case: Case, said: Any) -> None:
+    case.forge(event_type="conflict_resolved", details={"open": said})
+    assert "audit_broken" in codes(case.project.verify())
+
+
 def test_a_file_of_the_log_that_gives_an_event_twice_is_named(case: Case) -> None:
     path = case.event_file("task_created", "beta")
     path.write_bytes(path.read_bytes() * 2)
@@ -478,11 +484,13 @@ def test_a_task_is_lost_whatever_else_is_wrong_with_the_file(
 
 
 def test_a_field_set_back_is_found_whatever_else_is_wrong_with_the_file(three: Any) -> None:
-    three.project.update([three.id_of("second")], Edit(set={"title": "better"}))
+    task_id = sorted(three.project.backlog().tasks)[1]
+    [old] = [task["title"] for task in three.project.show([task_id])]
+    three.project.update([task_id], Edit(set={"title": "better"}))
 
     def spoil(tasks: list[dict[str, Any]]) -> None:
         spoilt_by_a_wrong_word(tasks)
-        next(task for task in tasks if task["title"] == "better")["title"] = "second"
+        next(task for task in tasks if task["title"] == "better")["title"] = old
 
     rewrite(three, spoil)
     three.git("commit", "-qam", "rewritten")

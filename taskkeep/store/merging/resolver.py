@@ -9,7 +9,7 @@ from taskkeep.backlog import text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import task_changes
 from taskkeep.backlog.merge import Conflict
-from taskkeep.backlog.replay import Replay, reconcile
+from taskkeep.backlog.replay import Replay, is_told, reconcile
 from taskkeep.backlog.resolve import resolved
 from taskkeep.errors import BacklogUnreadable, HandEdit, NotFound, TaskkeepError
 from taskkeep.store import backups, log
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
 
+_NAMED = ("uid", "task_id", "field")
+
 # -- the writer --------------------------------------------------------------------------------------
 
 
@@ -42,7 +44,8 @@ class Resolver(Writer):
     state: OpenMerge
     chosen: list[Conflict]
     touched: Sequence[str] = ()  # the tasks that the choice is about, in the order of its events
-    settles_all: bool
+    left: list[Conflict]
+    open: list[dict[str, Any]]  # what the event names as nobody's choice yet
     staged: Sequence[str] = ()
 
     def _refuse_open_merge(self) -> None:
@@ -81,7 +84,7 @@ class Resolver(Writer):
         for conflict, choice, value in sorted(picked, key=lambda one: one[0].field is not None):
             after = resolved(after, state.merged, conflict, choice, value, now=context.now, actor=context.actor)
         self.chosen = [conflict for conflict, _, _ in picked]
-        left = [conflict for conflict in state.open if conflict not in self.chosen]
+        left = self.left = [conflict for conflict in state.open if conflict not in self.chosen]
         outcome.backlog = after
         changed = task_changes(before, after, context.now)
         self.touched = list(
@@ -89,10 +92,10 @@ class Resolver(Writer):
         )
         self._judge(before, after, changed, context)
         outcome.changed = bool(picked) or is_new
-        self.settles_all = not left
         if self.options.dry_run:
             return outcome, left
         if outcome.changed:
+            self.open = self._still_open()
             pieces, archive = [text.dump(after.tasks.values())], self._new_archive(before, after)
             events = self._events(context, pieces, archive, changed, None, "resolve")
             if events:
@@ -161,7 +164,7 @@ class Resolver(Writer):
         settled = []
         seen = set()
         if self.choices and len(self.log.heads) == 1:
-            head_event = "merged", {"heads": list(self.log.heads), "choices": self.choices}
+            head_event = "merged", self._met()
         for kind, task, details in changed:
             seen.add(task["uid"])
             settled.append((EVENT, task, {**self._said(kind, task, details), **self._settles(task["uid"])}))
@@ -174,7 +177,27 @@ class Resolver(Writer):
 
     def _settles(self, uid: str) -> dict[str, Any]:
         fields = [conflict.field for conflict in self.chosen if conflict.uid == uid]
-        return {"resolved": fields, "stages": self.state.stages}
+        return {"resolved": fields, "stages": self.state.stages, **self._leaves()}
+
+    def _met(self) -> dict[str, Any]:
+        return {**super()._met(), **self._leaves()}
+
+    def _leaves(self) -> dict[str, Any]:
+        """The event joins the branches with the files as they lie, which does not make all of it a choice."""
+        return {"open": self.open} if self.open else {}
+
+    def _still_open(self) -> list[dict[str, Any]]:
+        """The conflicts that are left, and those that were committed as they lay before, as by a rebase."""
+        conflicts = self.state.merged.conflicts
+        uids, known = {one.uid for one in conflicts}, {(one.uid, one.field) for one in conflicts}
+        found = [{name: getattr(one, name) for name in _NAMED} for one in self.left]
+        found += [
+            {name: one[name] for name in _NAMED} for one in self.choices if is_told(one) and one["uid"] not in uids
+        ]
+        for event in log.read_all(self.root):
+            if event["hash"] in self.log.heads:
+                found += [one for one in event["details"].get("open", ()) if (one["uid"], one["field"]) not in known]
+        return found
 
     @staticmethod
     def _said(kind: str, task: Task, details: Mapping[str, Any]) -> dict[str, Any]:
@@ -185,7 +208,7 @@ class Resolver(Writer):
         return {"choices": [{"uid": task["uid"], "task_id": task["id"], "field": None, "to": to}]}
 
     def _stage(self) -> None:
-        self.staged = stage_settled(self, settles_all=self.settles_all)
+        self.staged = stage_settled(self, self.state, settles_all=not self.left)
 
     def _tidy(self, placement: Placement, outcome: Outcome, *, keep_journal: bool) -> None:
         """As for every save, which changes the files' status as the index has it: it takes it once more."""
@@ -196,9 +219,10 @@ class Resolver(Writer):
             self.warnings.append(f"run 'git status' before you give the merge up: its index is not fresh ({error})")
 
 
-def stage_settled(writer: Writer, *, settles_all: bool) -> list[str]:
+def stage_settled(writer: Writer, state: OpenMerge, *, settles_all: bool) -> list[str]:
     """Put our new log files into the index, and with nothing left open the two files, which then are merged.
 
+    Of these one that git itself has merged is put there in any case: `git merge --abort` takes back what it knows.
     Returns their paths. Raises OSError, GitLocked, CommitFailed; then the index is as it was.
     """
     assert writer.repository is not None
@@ -208,8 +232,8 @@ def stage_settled(writer: Writer, *, settles_all: bool) -> list[str]:
         raise failure(answer, "git cannot read its index")
     known = set(answer.rows)
     paths = [path for name in log.list_files(writer.root) if (path := f"{AUDIT}/{name}") not in known]
-    if settles_all:
-        paths += [name for name in (BACKLOG, ARCHIVE) if os.path.exists(writer.root.in_root(name))]
+    unmerged = set() if settles_all else {stage.partition(":")[0] for stage in state.stages}
+    paths += [name for name in (BACKLOG, ARCHIVE) if name not in unmerged and os.path.exists(writer.root.in_root(name))]
     put_into_index(writer, paths)
     return paths
 

@@ -9,7 +9,7 @@ from taskkeep.backlog import secrets, text
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.events import apply
 from taskkeep.backlog.picked import was_picked_early
-from taskkeep.backlog.replay import Replay, reconcile
+from taskkeep.backlog.replay import Replay, is_told, reconcile
 from taskkeep.backlog.rules import problems
 from taskkeep.backlog.shape import quick_ok
 from taskkeep.backlog.task import canonical, shortened
@@ -120,6 +120,8 @@ def judge(
         _check_canonical(judged)
         if judged.replay is not None and judged.sound:
             judged.consistent = _allows(judged, judged.replay)
+    if judged.consistent:
+        _check_left_open(judged)
     if judged.replay is not None:
         _check_missing(judged, judged.replay)
         if not judged.sound:
@@ -337,17 +339,8 @@ def _allows(judged: Judged, replay: Replay) -> bool:
     for words in wrong:
         _unexplained(judged, told, words)
     for choice in choices if not wrong else ():
-        if choice.get("joined") or choice["field"] in ("updated_at", "archived"):
-            continue
-        file, line = tree.line_of(choice["task_id"], choice["field"])
-        findings.add(
-            "merge_choice",
-            f"{choice['task_id']}: branches met, and one side of {choice['field'] or 'the task'} was taken",
-            task_id=choice["task_id"],
-            file=file,
-            line=line,
-            hint="The next save records it, or 'taskkeep adopt' with --why.",
-        )
+        if is_told(choice):
+            _chosen(judged, choice["task_id"], choice["field"])
     if not wrong and len(tree.log.heads) > 1:
         return True
     if not wrong and "not_canonical" in findings.codes():
@@ -359,6 +352,26 @@ def _allows(judged: Judged, replay: Replay) -> bool:
         hint="The last saved state is in git and in .taskkeep/local/backups.",
     )
     return False
+
+
+def _chosen(judged: Judged, task_id: str, field: str | None) -> None:
+    file, line = judged.tree.line_of(task_id, field)
+    judged.findings.add(
+        "merge_choice",
+        f"{task_id}: branches met, and one side of {field or 'the task'} was taken",
+        task_id=task_id,
+        file=file,
+        line=line,
+        hint="The next save records it, or 'taskkeep adopt' with --why.",
+    )
+
+
+def _check_left_open(judged: Judged) -> None:
+    """Name what a `resolve` left open that no save follows: committed as it lay, that is our value chosen."""
+    log = judged.tree.log
+    for name in log.heads:
+        for conflict in log.by_hash[name]["details"].get("open", ()):
+            _chosen(judged, conflict["task_id"], (conflict["field"] or "").partition(".")[0] or None)
 
 
 def _check_lost(judged: Judged, replay: Replay) -> None:

@@ -129,7 +129,11 @@ def is_event(event: Any) -> bool:
     if event["event_type"] in ("task_created", "task_deleted"):
         task = details["task"]
         return type(task["id"]) is type(task["uid"]) is str and task["uid"] == event["uid"]
-    return type(details.get("changes", {})) is dict and all(type(one) is dict for one in details.get("choices", ()))
+    return (
+        type(details.get("changes", {})) is dict
+        and all(type(one) is dict for one in details.get("choices", ()))
+        and all(type(one["task_id"]) is str and type(one["field"]) in _TEXT_OR_NONE for one in details.get("open", ()))
+    )
 
 
 _TEXT_OR_NONE = (str, type(None))
