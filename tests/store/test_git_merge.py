@@ -74,6 +74,37 @@ def assert_both(kit: Any) -> None:
     assert {"first", "second", "of ours", "of theirs"} <= kit.titles()
 
 
+@pytest.mark.parametrize("renamed", ["main", "other"])
+def test_a_task_archived_where_the_other_side_renamed_the_folder_is_no_deletion(below: Any, renamed: str) -> None:
+    """An edit beside brings it back, finished, and nobody has to choose.
+
+    Of a folder that theirs has renamed git knows no attributes before, and merges by lines: then resolve does it."""
+    first = below.id_of("first")
+    for branch in ("other", "main"):
+        on(below, branch, new=branch == "other")
+        if branch == renamed:
+            below.project.note(first, "beside")
+            below.git("mv", "packages/one", "packages/two")
+            below.git("commit", "-q", "-m", "renamed")
+        else:
+            below.project.add(f"of {branch}")
+            below.project.finish([first])
+            below.project.archive(older_than="0d")
+    on(below, "main")
+
+    below.git("merge", "-q", "-m", "merge", "other", check=False)
+
+    moved = type(below)(below.folder, below.folder / "packages" / "two")
+    assert (moved.git("ls-files", "-u", "--", "packages/two/backlog.json") != "") == (renamed == "other")
+    if renamed == "other":
+        moved.project.resolve(choice="ours")
+    moved.git("add", "-A")
+    moved.git("commit", "-q", "-m", "merge")
+    task = moved.project.show([first])[0]
+    assert (task["status"], [note["text"] for note in task["notes"]]) == ("done", ["beside"])
+    joined(moved)
+
+
 # -- by every way ------------------------------------------------------------------------------------
 
 

@@ -24,6 +24,12 @@ def blob_in(folder: str, commit: str, path: str) -> str | None:
     return rows[0].split()[2] if rows else None
 
 
+def paths_of(folder: str, commit: str, blob: str) -> list[str]:
+    """Return the files of a commit that hold just this blob. Raises GitUnavailable."""
+    rows = (row.partition("\t") for row in _listed(folder, commit, "", "-r"))
+    return [name for head, _, name in rows if head.split()[2] == blob]
+
+
 def refuse_unread(repository: Repository, commit: str, names: Iterable[str]) -> None:
     """Raise GitUnavailable where a commit has one of the files *names* of ours, which was asked for and did not come.
 
@@ -35,7 +41,7 @@ def refuse_unread(repository: Repository, commit: str, names: Iterable[str]) -> 
 
 
 def _listed(folder: str, commit: str, path: str, *options: str) -> list[str]:
-    answer = run(folder, "ls-tree", *options, "-z", "--full-tree", commit, "--", path)
+    answer = run(folder, "ls-tree", *options, "-z", "--full-tree", commit, "--", *([path] if path else []))
     if answer.status:
         raise unreadable(answer)
     return answer.rows

@@ -13,7 +13,7 @@ from taskkeep.backlog.replay import Replay, causal_order
 from taskkeep.backlog.rules import LINK_FIELDS, links
 from taskkeep.errors import BacklogUnreadable
 from taskkeep.store.files import read, remove, write_new
-from taskkeep.store.git.contents import blob_in, names_in, unreadable
+from taskkeep.store.git.contents import blob_in, names_in, paths_of, unreadable
 from taskkeep.store.git.repository import run
 from taskkeep.store.layout import ARCHIVE, AUDIT, BACKLOG
 
@@ -127,15 +127,24 @@ def _archives(path: str, versions: list[bytes]) -> list[dict[str, Task]]:
 
     Raises GitUnavailable, BacklogUnreadable.
     """
-    folder, beside = os.getcwd(), os.path.join(os.path.dirname(path), ARCHIVE)
+    folder = os.getcwd()
     # Without a HEAD, as outside of any repository, nothing tells.
     ours = [] if run(folder, "rev-parse", "-q", "--verify", "HEAD").status else ["HEAD"]
-    found = [_archive_in(folder, commit, beside) for commit in (*ours, *_commits_of(path, versions[2])[:1])]
+    theirs = [(one, _path_in(folder, one, path, versions[2])) for one in _commits_of(path, versions[2])[:1]]
+    found = [_archive_in(folder, commit, name) for commit, name in (*((one, path) for one in ours), *theirs)]
     return [*([] if ours else [{}]), *found, {}][:2]
 
 
+def _path_in(folder: str, commit: str, path: str, data: bytes) -> str:
+    """Where their *commit* has this version: *path*, unless our side has renamed the folder."""
+    if blob_in(folder, commit, path) is not None:
+        return path
+    blob = run(folder, "hash-object", "--no-filters", "--stdin", given=data).text
+    return next(iter(paths_of(folder, commit, blob)), path)
+
+
 def _archive_in(folder: str, commit: str, path: str) -> dict[str, Task]:
-    blob = blob_in(folder, commit, path)
+    blob = blob_in(folder, commit, os.path.join(os.path.dirname(path), ARCHIVE))
     if blob is None:
         return {}
     answer = run(folder, "cat-file", "blob", blob)
