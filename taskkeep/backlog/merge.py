@@ -7,6 +7,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.events import SEQUENCE_FIELDS
 from taskkeep.backlog.ids import ALPHABET
 from taskkeep.backlog.rules import LINK_FIELDS, circles, links
 from taskkeep.backlog.task import (
@@ -255,10 +256,8 @@ def _merged(old: Task | None, one: Task, other: Task, conflicts: list[Conflict])
             task[field] = yours
         elif field in SET_FIELDS:
             task[field] = merged_set(was or (), mine or (), yours or ())
-        elif field == "notes":
-            task[field] = merged_notes(was or [], mine or [], yours or [])
-        elif field == "acceptance_criteria":
-            task[field] = merged_criteria(was or [], mine or [], yours or [])
+        elif field in SEQUENCE_FIELDS:
+            task[field] = merged_sequence(field, was or [], mine or [], yours or [])
         elif field == "metadata":
             task[field] = _merged_metadata(was or {}, mine or {}, yours or {}, found)
         elif field == "updated_at":
@@ -296,6 +295,13 @@ def _merged_metadata(
         if chosen:
             result[key] = chosen[0]
     return result
+
+
+def merged_sequence(field: str, was: list[Any], mine: list[Any], yours: list[Any]) -> list[Any]:
+    """Criteria or notes of both sides; replay takes this for branches that met without an event."""
+    if mine in (was, yours):
+        return yours
+    return mine if was == yours else (merged_notes if field == "notes" else merged_criteria)(was, mine, yours)
 
 
 def merged_notes(was: list[Any], mine: list[Any], yours: list[Any]) -> list[Any]:

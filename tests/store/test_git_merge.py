@@ -17,7 +17,7 @@ import taskkeep
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
-from taskkeep.errors import Refused, RepositoryBusy, SecretFound, TasksLost, Usage
+from taskkeep.errors import FieldsReverted, Refused, RepositoryBusy, SecretFound, TasksLost, Usage
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.merging.citations import citations
 from taskkeep.store.placement import Placement
@@ -729,6 +729,40 @@ def test_plain_git_merges_most_and_never_loses_what_verify_passes(
     assert clean >= cases - 2
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_the_log_alone_gives_back_what_any_meetings_made(kit: Any, seed: int) -> None:
+    """Whatever each branch did, and whichever way they met: over a file that is gone, a restore of one other task."""
+    order = random.Random(seed)
+    ids, untouched = [kit.id_of("first"), kit.project.add("third").tasks[0]["id"]], kit.id_of("second")
+    kit.git("branch", "other")
+    for meeting in range(5):
+        for branch in ("main", "other"):
+            on(kit, branch)
+            for number in range(order.randint(0, 3)):
+                said, task_id = f"{branch} {meeting} {number}", order.choice(ids)
+                match order.randrange(5):
+                    case 0 | 1:
+                        kit.project.note(task_id, said)
+                    case 2 | 3:
+                        kit.project.update([task_id], Edit(add={"acceptance_criteria": [said], "labels": [branch]}))
+                    case 4:
+                        edit(kit, task_id, acceptance_criteria=None)
+        onto, way = order.choice(["main", "other"]), order.choice(["merge", "squash", "rebase"])
+        on(kit, onto)
+        theirs = "other" if onto == "main" else "main"
+        kit.git(
+            *{"merge": ["merge", "-q", "-m", "m"], "squash": ["merge", "-q", "--squash"]}.get(way, [way, "-q"]), theirs
+        )
+        kit.git("commit", "-q", "--allow-empty", "-m", "met")
+        merged = kit.file.read_bytes()
+        assert kit.project.verify().findings == []
+
+        kit.file.unlink()
+        kit.project.restore([untouched], at="HEAD")
+
+        assert kit.file.read_bytes() == merged
+
+
 # -- what a search of random histories found -----------------------------------------------------------------
 
 
@@ -746,6 +780,7 @@ def test_archived_on_one_branch_and_deleted_on_the_other_stays_in_the_archive(ki
 
     kit.git("merge", "-q", "-m", "merge", "main" if turned else "other")
 
+    assert list(kit.project.backlog().archived) == [first]
     assert list(kit.project.backlog().archived) == [first]
     joined(kit)
     assert list(kit.project.backlog().archived) == [first]
@@ -915,3 +950,67 @@ def test_two_backlogs_begun_apart_are_merged(new_repository: Any, scratch: Path)
 
     assert one.titles() == {"of one", "of two"}
     joined(one)
+
+
+# -- branches that met where nothing was saved since ---------------------------------------------------------
+
+
+def entries(kit: Any) -> list[str]:
+    """What the criteria and the notes of the first task say."""
+    task = kit.project.show([kit.id_of("first")])[0]
+    return [item["text"] for field in ("acceptance_criteria", "notes") for item in task.get(field, ())]
+
+
+@pytest.fixture
+def told_apart(kit: Any) -> Any:
+    """A criterion and a note of each side on one task; main is checked out."""
+    for branch in ("other", "main"):
+        on(kit, branch, new=branch == "other")
+        kit.project.update([kit.id_of("first")], Edit(add={"acceptance_criteria": [f"of {branch}"]}))
+        kit.project.note(kit.id_of("first"), f"{branch} says")
+    return kit
+
+
+@pytest.mark.parametrize("left", [None, 200])
+@pytest.mark.parametrize("changes", [False, True])
+def test_one_task_restored_over_a_lost_file_brings_what_both_sides_wrote(
+    told_apart: Any, left: int | None, changes: bool
+) -> None:
+    """Of another task, whether it changes or not, where the file is gone or cut off."""
+    kit, second = told_apart, told_apart.id_of("second")
+    edit(kit, "second", priority="high")
+    kit.git("merge", "-q", "-m", "merge", "other")
+    merged, found = kit.file.read_bytes(), entries(kit)
+    kit.file.unlink() if left is None else kit.file.write_bytes(merged[:left])
+
+    kit.project.restore([second], at="HEAD^2" if changes else "HEAD")
+
+    assert sorted(found) == ["main says", "of main", "of other", "other says"]
+    assert entries(kit) == found
+    assert changes or kit.file.read_bytes() == merged
+    assert kit.project.verify(base="other").ok
+    joined(kit)
+
+
+def test_a_side_taken_whole_is_not_adopted_without_the_entries_of_the_other_unless_that_is_allowed(
+    told_apart: Any,
+) -> None:
+    """And allowed, it is told in the log as what it is."""
+    kit = told_apart
+    kit.git("merge", "-q", "--no-commit", "other")
+    kit.git("checkout", "-q", "HEAD", "--", "backlog.json")
+    kit.git("commit", "-q", "-m", "merge")
+    assert "unaudited_change" in codes(kit)
+
+    with pytest.raises(FieldsReverted) as error:
+        kit.project.adopt()
+    assert {one["field"] for one in error.value.details["reverted"]} == {"acceptance_criteria", "notes"}
+    kit.project.adopt(allow_revert=[kit.id_of("first")])
+
+    assert entries(kit) == ["of main", "main says"]
+    assert kit.project.verify().findings == []
+    changed = [event["details"]["changes"] for event in kit.project.log([kit.id_of("first")]).events[:1]]
+    assert [item["text"] for field in changed[0].values() if "removed" in field for item in field["removed"]] == [
+        "of other",
+        "other says",
+    ]
