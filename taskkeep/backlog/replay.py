@@ -10,13 +10,16 @@ from taskkeep.backlog.events import SEQUENCE_FIELDS, apply_field, json_text
 from taskkeep.backlog.task import CLAIM, FINISHED, SET_FIELDS, STATE_FIELDS, canonical, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set
+    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
 
 # What a merge decides by a rule is no choice that anybody has to look at.
 _BY_RULE = ("id", "aliases", "updated_at", "started_at", "completed_at", "claimed_until", "archived")
+
+# What a merge takes of two times that both sides set.
+TIME_RULES: dict[str, Callable[[list[Any]], Any]] = {"updated_at": max, "started_at": min, "completed_at": min}
 
 
 def causal_order(events: Iterable[Event]) -> list[Event]:
@@ -402,11 +405,12 @@ class Replay:
                 return {name: next(v[0] for v in values[::-1] if v) for name, values in parts.items() if any(values)}
             return sorted(name for name, values in parts.items() if any(values))
         writes = self._writes(history, field)
-        if field in SEQUENCE_FIELDS and len(writes) > 1:
+        if len(writes) == 1:
+            return writes[0].value
+        if field in SEQUENCE_FIELDS:
             return self._list_changes(history, field).joined()
-        if field == "updated_at":
-            return max(write.value for write in writes)
-        return writes[-1].value
+        values = [write.value for write in writes]
+        return TIME_RULES[field](values) if field in TIME_RULES and None not in values else values[-1]
 
     def _task(self, history: _History) -> Task:
         base: Task = history.base[-1].value
@@ -425,7 +429,7 @@ class Replay:
         return [write.value for write in self._writes(self._tasks[uid], "updated_at")]
 
     def tasks(self) -> dict[str, Task]:
-        """Return the tasks by uid; where branches disagree, as the last one in causal order has it."""
+        """Return the tasks by uid; where branches disagree and no rule decides, as the last one has it."""
         return {
             uid: self._task(history)
             for uid, history in self._tasks.items()

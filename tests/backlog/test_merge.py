@@ -187,8 +187,8 @@ def test_the_log_allows_what_merges_make_of_criteria_that_say_the_same(base: Any
     merged_twice(Branch().do(STOCK, *([base] if base else [])), sides, random)
 
 
-# What needs the other tasks too, or a task's state as a whole.
-ONE_BY_ONE = {"id", "aliases", "parent", "depends_on", "started_at", "completed_at", "claimed_by", "claimed_until"}
+# What needs the other tasks too, or a task's claim as a whole.
+ONE_BY_ONE = {"id", "aliases", "parent", "depends_on", "claimed_by", "claimed_until"}
 few_ticks = st.lists(st.lists(ticks, min_size=1, max_size=2), max_size=3)
 
 

@@ -729,7 +729,16 @@ def test_plain_git_merges_most_and_never_loses_what_verify_passes(
     assert clean >= cases - 2
 
 
-@pytest.mark.parametrize("seed", range(4))
+def unordered(kit: Any) -> list[dict[str, Any]]:
+    """The tasks of the file, their lists sorted: of more than two changes that met, their order is not told."""
+    tasks = json.loads(kit.file.read_bytes())["tasks"]
+    return [
+        {name: sorted(value, key=json.dumps) if isinstance(value, list) else value for name, value in task.items()}
+        for task in tasks
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
 def test_the_log_alone_gives_back_what_any_meetings_made(kit: Any, seed: int) -> None:
     """Whatever each branch did, and whichever way they met: over a file that is gone, a restore of one other task."""
     order = random.Random(seed)
@@ -740,27 +749,27 @@ def test_the_log_alone_gives_back_what_any_meetings_made(kit: Any, seed: int) ->
             on(kit, branch)
             for number in range(order.randint(0, 3)):
                 said, task_id = f"{branch} {meeting} {number}", order.choice(ids)
-                match order.randrange(5):
+                match order.randrange(6):
                     case 0 | 1:
                         kit.project.note(task_id, said)
                     case 2 | 3:
                         kit.project.update([task_id], Edit(add={"acceptance_criteria": [said], "labels": [branch]}))
                     case 4:
                         edit(kit, task_id, acceptance_criteria=None)
-        onto, way = order.choice(["main", "other"]), order.choice(["merge", "squash", "rebase"])
-        on(kit, onto)
-        theirs = "other" if onto == "main" else "main"
-        kit.git(
-            *{"merge": ["merge", "-q", "-m", "m"], "squash": ["merge", "-q", "--squash"]}.get(way, [way, "-q"]), theirs
-        )
+                    case 5:
+                        kit.project.finish([task_id])
+        onto, theirs = order.sample(["main", "other"], 2)
+        on(kit, onto).git("merge", "-q", *order.choice([["-m", "m"], ["--squash"]]), theirs)
         kit.git("commit", "-q", "--allow-empty", "-m", "met")
-        merged = kit.file.read_bytes()
+        merged = unordered(kit)
         assert kit.project.verify().findings == []
 
         kit.file.unlink()
         kit.project.restore([untouched], at="HEAD")
 
-        assert kit.file.read_bytes() == merged
+        assert unordered(kit) == merged
+        assert kit.project.verify().ok
+        kit.git("checkout", "-q", "HEAD", "--", "backlog.json")
 
 
 # -- what a search of random histories found -----------------------------------------------------------------
@@ -955,6 +964,9 @@ def test_two_backlogs_begun_apart_are_merged(new_repository: Any, scratch: Path)
 # -- branches that met where nothing was saved since ---------------------------------------------------------
 
 
+STATUS = {"main": "review", "other": "blocked"}
+
+
 def entries(kit: Any) -> list[str]:
     """What the criteria and the notes of the first task say."""
     task = kit.project.show([kit.id_of("first")])[0]
@@ -1014,3 +1026,63 @@ def test_a_side_taken_whole_is_not_adopted_without_the_entries_of_the_other_unle
         "of other",
         "other says",
     ]
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_what_was_taken_out_after_a_squash_stays_out(told_apart: Any, noted: bool) -> None:
+    """Both logs hold the meeting that no event joins: its entries are what both sides had."""
+    kit = told_apart
+    on(kit, "other").git("rebase", "-q", "main")
+    on(kit, "main").git("merge", "-q", "--squash", "other")
+    kit.git("commit", "-q", "-m", "squashed")
+    edit(kit, "first", acceptance_criteria=None)
+    on(kit, "other")
+    if noted:
+        kit.project.note(kit.id_of("second"), "work goes on")
+    else:
+        kit.git("commit", "-q", "--allow-empty", "-m", "code")
+        on(kit, "main")
+
+    kit.git("merge", "-q", "-m", "again", "main" if noted else "other")
+
+    assert sorted(entries(kit)) == ["main says", "other says"]
+    assert kit.project.verify(base="main").ok
+    joined(kit)
+
+
+def test_a_task_done_on_both_branches_merges_again_after_a_squash(kit: Any) -> None:
+    """The time at which it was done is no conflict, whichever of the two a log names first."""
+    for branch in ("other", "main"):
+        on(kit, branch, new=branch == "other").project.finish([kit.id_of("first")])
+    on(kit, "other").git("merge", "-q", "-m", "up", "main")
+    done = kit.project.show([kit.id_of("first")])[0]["completed_at"]
+    on(kit, "main").git("merge", "-q", "--squash", "other")
+    kit.git("commit", "-q", "-m", "squashed")
+    edit(kit, "second", priority="high")
+    on(kit, "other")
+    edit(kit, "second", labels=["x"])
+
+    kit.git("merge", "-q", "-m", "up again", "main")
+
+    assert kit.project.show([kit.id_of("first")])[0]["completed_at"] == done
+    joined(kit)
+
+
+def test_a_conflict_committed_as_it_lay_is_one_again_after_a_squash_and_no_deletion(kit: Any) -> None:
+    """The base has no value for what nobody has decided; what it has is a value that a file may hold."""
+    for branch in ("other", "main"):
+        on(kit, branch, new=branch == "other").project.update(
+            [kit.id_of("first")], Edit(set={"status": STATUS[branch]})
+        )
+    on(kit, "other").git("merge", "-q", "-m", "up", "main", check=False)
+    kit.git("commit", "-q", "-a", "-m", "as it lay")
+    on(kit, "main").git("merge", "-q", "--squash", "other")
+    kit.git("commit", "-q", "-m", "squashed")
+    edit(kit, "second", priority="high")
+    on(kit, "other")
+    edit(kit, "second", labels=["x"])
+
+    kit.git("merge", "-q", "-m", "up again", "main")
+
+    assert kit.project.show([kit.id_of("first")])[0]["status"] == STATUS["other"]
+    joined(kit)
