@@ -431,9 +431,7 @@ class Replay:
     def tasks(self) -> dict[str, Task]:
         """Return the tasks by uid; where branches disagree and no rule decides, as the last one has it."""
         return {
-            uid: self._task(history)
-            for uid, history in self._tasks.items()
-            if history.base and history.present[-1].value
+            uid: self._task(history) for uid, history in self._tasks.items() if history.base and self._is_there(history)
         }
 
     def archived(self) -> set[str]:
@@ -444,8 +442,11 @@ class Replay:
         return {
             uid
             for uid, history in self._tasks.items()
-            if history.moves and history.present and history.present[-1].value and self._is_archived(history)
+            if history.moves and history.present and self._is_there(history) and self._is_archived(history)
         }
+
+    def _is_there(self, history: _History) -> bool:
+        return bool(history.present[-1].value) or self._was_archived_beside(history)
 
     def _is_archived(self, history: _History) -> bool:
         return all(move.value for move in history.moves) and all(

@@ -202,6 +202,7 @@ def test_what_the_log_alone_tells_of_branches_that_met_is_what_a_merge_makes_of_
 
     told = Replay(causal_order([*one.events, *other.events])).tasks()
 
+    assert found.keys() - chosen <= told.keys()
     for uid in (by_uid(one.backlog).keys() & by_uid(other.backlog).keys()) - chosen:
         for field in {*found[uid], *told[uid]} - ONE_BY_ONE:
             assert told[uid].get(field) == found[uid].get(field), field

@@ -779,7 +779,7 @@ def test_the_log_alone_gives_back_what_any_meetings_made(kit: Any, seed: int) ->
 def test_archived_on_one_branch_and_deleted_on_the_other_stays_in_the_archive(kit: Any, turned: bool) -> None:
     """Git keeps the archive's file as the one side has it, without asking any driver; that loses nothing."""
     kit.project.finish([kit.id_of("first")])
-    first = kit.id_of("first")
+    first, second = kit.id_of("first"), kit.id_of("second")
     on(kit, "other", new=True)
     kit.project.archive(older_than="0d")
     on(kit, "main")
@@ -790,6 +790,8 @@ def test_archived_on_one_branch_and_deleted_on_the_other_stays_in_the_archive(ki
     kit.git("merge", "-q", "-m", "merge", "main" if turned else "other")
 
     assert list(kit.project.backlog().archived) == [first]
+    kit.file.unlink()
+    kit.project.restore([second], at="HEAD")
     assert list(kit.project.backlog().archived) == [first]
     joined(kit)
     assert list(kit.project.backlog().archived) == [first]
