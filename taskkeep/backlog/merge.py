@@ -7,7 +7,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from taskkeep.backlog.backlog import Backlog
+from taskkeep.backlog.events import SEQUENCE_FIELDS
 from taskkeep.backlog.ids import ALPHABET
+from taskkeep.backlog.replay import TIME_RULES
 from taskkeep.backlog.rules import LINK_FIELDS, circles, links
 from taskkeep.backlog.task import (
     CLAIM,
@@ -27,9 +29,12 @@ if TYPE_CHECKING:
     from taskkeep.backlog.replay import Replay
     from taskkeep.backlog.task import Task
 
+    Open = Mapping[str, Mapping[str | None, list[Any]]]
+    """What a base leaves open, by uid and field: the values that its log allows; the field None is the task itself."""
+
 RENUMBERED_LENGTH = 6
 METADATA = "metadata."
-_OPEN = "\0"  # a base's value that is none
+_OPEN = "\0"  # in the comparing of one field: a base's value that is none
 _JUDGED_APART = ("id", "uid", *STATE_FIELDS)
 _encode = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
@@ -53,7 +58,8 @@ class Conflict(NamedTuple):
 class _Side:
     """One of the three versions, by uid, with the ids that its tasks have in the end."""
 
-    def __init__(self, backlog: Backlog) -> None:
+    def __init__(self, backlog: Backlog, left_open: Open | None = None) -> None:
+        self.left_open = left_open or {}
         self.tasks: dict[str, Task] = {task["uid"]: task for task in backlog.archived.values()}
         self.archived = set(self.tasks)
         for task in backlog.tasks.values():
@@ -75,6 +81,23 @@ class _Side:
             if task["id"] in moved or any(target in moved for field in LINK_FIELDS for target in links(task, field)):
                 self.tasks[uid] = _renumbered(task, moved, aliases=aliases)
 
+    def opened(self, uid: str) -> Task | None:
+        """The task with no value, as neither side could have kept it, in the fields that are left open."""
+        task, fields = self.tasks.get(uid), self.left_open.get(uid)
+        return {**task, **{field: _OPEN for field in fields if field}} if task and fields else task
+
+    def has(self, task: Task) -> bool:
+        """Is *task* what this side has, or one of those that it leaves open?"""
+        own, fields = self.tasks[task["uid"]], self.left_open.get(task["uid"])
+        if fields:
+            chosen = {field: task.get(field) for field, values in fields.items() if field and task.get(field) in values}
+            own = canonical({**own, **chosen})
+        return same_task(own, task)
+
+    def has_surely(self, task: Task) -> bool:
+        """As has(), where it is not open whether there is such a task."""
+        return None not in self.left_open.get(task["uid"], ()) and self.has(task)
+
 
 class Merged(NamedTuple):
     """A merge and the tasks of the three versions by uid, under the ids that they have in the end.
@@ -90,19 +113,21 @@ class Merged(NamedTuple):
     archived: tuple[Set[str], Set[str]]
 
 
-def merge(base: Backlog, ours: Backlog, theirs: Backlog) -> tuple[Backlog, list[Conflict]]:
+def merge(
+    base: Backlog, ours: Backlog, theirs: Backlog, left_open: Open | None = None
+) -> tuple[Backlog, list[Conflict]]:
     """Return *ours* with all that *theirs* changed since *base*, and what both changed differently.
 
     Tasks are the same by uid. Each version's ids and uids must be unique. A task that neither side
-    changed, or only ours, is the same dict as in *ours*.
+    changed, or only ours, is the same dict as in *ours*. *left_open*: of a base that is the state of a shared log.
     """
-    merged = merge_versions(base, ours, theirs)
+    merged = merge_versions(base, ours, theirs, left_open)
     return merged.backlog, merged.conflicts
 
 
-def merge_versions(base: Backlog, ours: Backlog, theirs: Backlog) -> Merged:
+def merge_versions(base: Backlog, ours: Backlog, theirs: Backlog, left_open: Open | None = None) -> Merged:
     """As merge(), with what settling its conflicts needs."""
-    b, o, t = _Side(base), _Side(ours), _Side(theirs)
+    b, o, t = _Side(base, left_open), _Side(ours), _Side(theirs)
     conflicts: list[Conflict] = []
     kept = [uid for uid in (*o.tasks, *(uid for uid in t.tasks if uid not in o.tasks)) if _stays(uid, b, o, t)]
     if final := _final_ids(kept, b, o, t):
@@ -116,13 +141,13 @@ def merge_versions(base: Backlog, ours: Backlog, theirs: Backlog) -> Merged:
         if one is None or other is None:
             task = one or other
             assert task is not None
-            if old is not None and not same_task(old, task):  # else it was archived there
+            if old is not None and not b.has_surely(task):  # else it was archived there
                 conflicts.append(Conflict(task["id"], uid, None, "delete_edit", old, one, other))
                 if one is None:
                     continue
             away = uid in (o if one is not None else t).archived
         else:
-            task = one if same_task(one, other) else _merged(old, one, other, conflicts)
+            task = one if same_task(one, other) else _merged(b.opened(uid), one, other, conflicts)
             away = _is_archived(uid, b, o, t)
         (archived if away else live)[task["id"]] = task
     result = Backlog(dict(sorted(live.items())), dict(sorted(archived.items())))
@@ -132,20 +157,20 @@ def merge_versions(base: Backlog, ours: Backlog, theirs: Backlog) -> Merged:
     return Merged(result, conflicts, b.tasks, o.tasks, t.tasks, (o.archived, t.archived))
 
 
-def common_state(replay: Replay) -> Backlog:
-    """The state of a log that two branches share, as the base of their merge.
+def common_state(replay: Replay) -> tuple[Backlog, Open]:
+    """The state of a log that two branches share, as the base of their merge, and what that log leaves open.
 
-    What that log leaves open has no value that either side could have kept, so that it is a conflict again
-    where the two have settled it differently.
+    Where the two have settled that differently, it is a conflict again. What a rule decides is not open.
     """
     tasks, away = replay.tasks(), replay.archived()
+    left_open: dict[str, dict[str | None, list[Any]]] = {}
     for choice in replay.choices():
-        if choice.uid in tasks:
-            tasks[choice.uid] = {**tasks[choice.uid], choice.field or "updated_at": _OPEN}
+        if not choice.by_rule and choice.field not in TIME_RULES:
+            left_open.setdefault(choice.uid, {})[choice.field] = choice.values
     return Backlog.of(
         (task for uid, task in tasks.items() if uid not in away),
         (task for uid, task in tasks.items() if uid in away),
-    )
+    ), left_open
 
 
 # -- which tasks, under which ids, in which file ---------------------------------------------
@@ -156,7 +181,7 @@ def _stays(uid: str, b: _Side, o: _Side, t: _Side) -> bool:
     if uid in o.tasks and uid in t.tasks:
         return True
     old, side = b.tasks.get(uid), o if uid in o.tasks else t
-    return old is None or not same_task(old, side.tasks[uid]) or (uid in side.archived and uid not in b.archived)
+    return old is None or not b.has_surely(side.tasks[uid]) or (uid in side.archived and uid not in b.archived)
 
 
 def _is_archived(uid: str, b: _Side, o: _Side, t: _Side) -> bool:
@@ -167,7 +192,7 @@ def _is_archived(uid: str, b: _Side, o: _Side, t: _Side) -> bool:
     if uid in b.archived or uid not in b.tasks:
         return False
     beside = t if away[0] else o
-    return same_task(beside.tasks[uid], b.tasks[uid])
+    return b.has(beside.tasks[uid])
 
 
 def _final_ids(kept: Iterable[str], b: _Side, o: _Side, t: _Side) -> dict[str, str]:
@@ -180,7 +205,7 @@ def _final_ids(kept: Iterable[str], b: _Side, o: _Side, t: _Side) -> dict[str, s
         one, other = o.tasks.get(uid), t.tasks.get(uid)
         task_id = (one or other or {})["id"]
         if one is not None and other is not None and one["id"] != other["id"]:
-            task_id = final[uid] = _chosen_id(b.tasks.get(uid), one, other)
+            task_id = final[uid] = _chosen_id(b.opened(uid), one, other)
         if owners.setdefault(task_id, uid) != uid:
             twice.add(task_id)
     if not twice:
@@ -255,10 +280,8 @@ def _merged(old: Task | None, one: Task, other: Task, conflicts: list[Conflict])
             task[field] = yours
         elif field in SET_FIELDS:
             task[field] = merged_set(was or (), mine or (), yours or ())
-        elif field == "notes":
-            task[field] = merged_notes(was or [], mine or [], yours or [])
-        elif field == "acceptance_criteria":
-            task[field] = merged_criteria(was or [], mine or [], yours or [])
+        elif field in SEQUENCE_FIELDS:
+            task[field] = merged_sequence(field, was or [], mine or [], yours or [])
         elif field == "metadata":
             task[field] = _merged_metadata(was or {}, mine or {}, yours or {}, found)
         elif field == "updated_at":
@@ -296,6 +319,13 @@ def _merged_metadata(
         if chosen:
             result[key] = chosen[0]
     return result
+
+
+def merged_sequence(field: str, was: list[Any], mine: list[Any], yours: list[Any]) -> list[Any]:
+    """Criteria or notes of both sides; replay takes this for branches that met without an event."""
+    if mine in (was, yours):
+        return yours
+    return mine if was == yours else (merged_notes if field == "notes" else merged_criteria)(was, mine, yours)
 
 
 def merged_notes(was: list[Any], mine: list[Any], yours: list[Any]) -> list[Any]:

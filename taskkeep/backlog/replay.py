@@ -10,13 +10,16 @@ from taskkeep.backlog.events import SEQUENCE_FIELDS, apply_field, json_text
 from taskkeep.backlog.task import CLAIM, FINISHED, SET_FIELDS, STATE_FIELDS, canonical, numbered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence, Set
+    from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 
     from taskkeep.backlog.events import Event
     from taskkeep.backlog.task import Task
 
 # What a merge decides by a rule is no choice that anybody has to look at.
 _BY_RULE = ("id", "aliases", "updated_at", "started_at", "completed_at", "claimed_until", "archived")
+
+# What a merge takes of two times that both sides set.
+TIME_RULES: dict[str, Callable[[list[Any]], Any]] = {"updated_at": max, "started_at": min, "completed_at": min}
 
 
 def causal_order(events: Iterable[Event]) -> list[Event]:
@@ -95,6 +98,98 @@ class Choice(NamedTuple):
     by_rule: bool = False
 
 
+class _Changes:
+    """Every change of the criteria or the notes of a task, in causal order: branches that met are joined from them.
+
+    Sets of changes are the bits of a number, so that the highest one follows none of the others.
+    """
+
+    __slots__ = ("_changes", "_field", "_known", "_past")
+
+    def __init__(self, field: str, base: Iterable[Write]) -> None:
+        self._field = field
+        self._changes: list[tuple[Point, Mapping[str, Any]]] = []
+        self._past: list[int] = []  # of each, as far as it was asked for
+        self._known: dict[int, list[Any]] = {}  # the list after some sets of changes
+        for write in base:
+            self.add(write.point, {"to": write.value.get(field) or []})
+
+    def add(self, point: Point, change: Mapping[str, Any]) -> None:
+        self._changes.append((point, change))
+
+    def fold(self, point: Point, change: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+        """Add a change that others stand beside; the list as *point* had it, and as it then has it."""
+        self._look()
+        past = self._past_of(point, len(self._changes))
+        before = self._after(past)
+        value: list[Any] = apply_field(self._field, before, dict(change))
+        del self._known[past]  # only the ends of branches are kept: many changes of a long list would be as many lists
+        self._known[past | 1 << len(self._changes)] = value
+        self.add(point, change)
+        return before, value
+
+    def joined(self) -> list[Any]:
+        """The list that all changes lead to."""
+        self._look()
+        return self._after((1 << len(self._changes)) - 1)
+
+    def _look(self) -> None:
+        for place in range(len(self._past), len(self._changes)):
+            self._past.append(self._past_of(self._changes[place][0], place))
+
+    def _past_of(self, point: Point, count: int) -> int:
+        """What *point* stands upon of the first *count* changes; one that was picked out of its order upon all."""
+        everything = (1 << count) - 1
+        if point.orphan:
+            return everything
+        found, rest = 0, everything
+        while rest:
+            place = rest.bit_length() - 1
+            if point.follows(self._changes[place][0]):
+                found |= self._with_past(place)
+            rest &= ~(found | 1 << place)
+        return found
+
+    def _after(self, made: int) -> list[Any]:
+        """The list after the changes *made*: that of their last one, or what a merge makes of the last ones."""
+        from taskkeep.backlog.merge import merged_sequence
+
+        if made in self._known:
+            return self._known[made]
+        rest, ends = made, []
+        while rest:
+            ends.append(rest.bit_length() - 1)
+            rest &= ~self._with_past(ends[-1])
+        value: list[Any] = []
+        seen = 0
+        for end in reversed(ends):
+            own, whole = self._of_branch(end), self._with_past(end)
+            value = merged_sequence(self._field, self._after(seen & whole), value, own) if seen else own
+            seen |= whole
+        self._known[made] = value
+        return value
+
+    def _with_past(self, place: int) -> int:
+        return self._past[place] | 1 << place
+
+    def _of_branch(self, end: int) -> list[Any]:
+        """The list after one change: what is on the line to it, back to where branches met or all was said anew."""
+        line: list[int] = []
+        value: list[Any] = []
+        while True:
+            line.append(end)
+            past = self._past[end]
+            if not past or "to" in self._changes[end][1]:
+                break
+            end = past.bit_length() - 1
+            if past != self._with_past(end):
+                value = self._after(past)
+                break
+        for place in reversed(line):
+            value = apply_field(self._field, value, dict(self._changes[place][1]))
+        return value
+
+
 class _History:
     """All writes of one task that no later event has replaced."""
 
@@ -102,8 +197,7 @@ class _History:
 
     def __init__(self, base: list[Write]) -> None:
         self.base = base  # whole tasks, from creations
-        # Every change of criteria and notes: a branch changes what it had, which another's may have replaced.
-        self.lists: dict[str, list[tuple[Point, Mapping[str, Any]]]] = {}
+        self.lists: dict[str, _Changes] = {}  # of criteria and notes: a branch changes what it alone had
         self.present: list[Write] = [Write(w.point, True) for w in base]
         self.fields: dict[str, list[Write]] = {}
         # Of lists and metadata, by field and name in `_parts_of`. Items: is it there? Keys: [value], or [] for gone.
@@ -180,7 +274,7 @@ class Replay:
             self._tasks[uid] = _History([Write(point, task)])
             return
         for field in SEQUENCE_FIELDS:
-            self._list_changes(history, field).append((point, {"to": task.get(field) or []}))
+            self._list_changes(history, field).add(point, {"to": task.get(field) or []})
         history.base = [*_superseded(history.base, point), Write(point, task)]
         history.present = [*_superseded(history.present, point), Write(point, True)]
         # What the creation has not seen stands beside its own values.
@@ -234,10 +328,14 @@ class Replay:
         value = change.get("to")
         writes = self._writes(history, field)
         if field in SEQUENCE_FIELDS:
-            before = self._before(history, field, point)
-            self._list_changes(history, field).append((point, change))
-            value = apply_field(field, before, dict(change))
-            old_names, names = _changed_names(before or [], value, change)
+            changes = self._list_changes(history, field)
+            if len(writes) == 1 and (point.orphan or point.follows(writes[0].point)):
+                before = writes[0].value or []
+                value = apply_field(field, before, dict(change))
+                changes.add(point, change)
+            else:
+                before, value = changes.fold(point, change)
+            old_names, names = _changed_names(before, value, change)
             for name in old_names ^ names:
                 self._write_part(history, field, name, name in names, point, name in old_names)
         rest = _superseded(writes, point)
@@ -272,7 +370,7 @@ class Replay:
             if field != "metadata" and field not in SET_FIELDS:
                 history.fields[field] = [*_superseded(self._writes(history, field), point), Write(point, to)]
             if field in SEQUENCE_FIELDS:
-                self._list_changes(history, field).append((point, {"to": to or []}))
+                self._list_changes(history, field).add(point, {"to": to or []})
 
     @staticmethod
     def _writes(history: _History, field: str) -> list[Write]:
@@ -281,23 +379,10 @@ class Replay:
         return [Write(write.point, write.value.get(field)) for write in history.base]
 
     @staticmethod
-    def _list_changes(history: _History, field: str) -> list[tuple[Point, Mapping[str, Any]]]:
-        made: list[tuple[Point, Mapping[str, Any]]] = [
-            (write.point, {"to": write.value.get(field) or []}) for write in history.base
-        ]
-        return history.lists.setdefault(field, made)
-
-    def _before(self, history: _History, field: str, point: Point) -> Any:
-        """Criteria or notes as the branch had them that *point* ends."""
-        writes = self._writes(history, field)
-        for write in reversed(writes):
-            if point.follows(write.point):
-                return write.value
-        value = None
-        for other, change in self._list_changes(history, field):
-            if point.follows(other):
-                value = apply_field(field, value, dict(change))
-        return writes[-1].value if value is None else value
+    def _list_changes(history: _History, field: str) -> _Changes:
+        if field not in history.lists:
+            history.lists[field] = _Changes(field, history.base)
+        return history.lists[field]
 
     @staticmethod
     def _base_parts(history: _History, field: str) -> dict[Any, list[Any]]:
@@ -314,22 +399,28 @@ class Replay:
         return {**self._base_parts(history, field), **parts}
 
     def _value(self, history: _History, field: str) -> Any:
-        if field in history.parts and field not in SEQUENCE_FIELDS:
+        if field == "metadata" or field in SET_FIELDS:
             parts = self._parts(history, field)
             if field == "metadata":
-                return {name: values[-1][0] for name, values in parts.items() if values[-1]}
+                return {name: next(v[0] for v in values[::-1] if v) for name, values in parts.items() if any(values)}
             return sorted(name for name, values in parts.items() if any(values))
         writes = self._writes(history, field)
-        if field == "updated_at":
-            return max(write.value for write in writes)
-        return writes[-1].value
+        if len(writes) == 1:
+            return writes[0].value
+        if field in SEQUENCE_FIELDS:
+            return self._list_changes(history, field).joined()
+        values = [write.value for write in writes]
+        return TIME_RULES[field](values) if field in TIME_RULES and None not in values else values[-1]
 
     def _task(self, history: _History) -> Task:
         base: Task = history.base[-1].value
-        if not history.fields and not history.parts:
+        fields: Iterable[str] = {**history.fields, **history.parts}
+        if len(history.base) > 1:  # made again on several sides
+            fields = {*fields, *(field for write in history.base for field in write.value)}
+        if not fields:
             return base  # as it was written, which is canonical
         task = dict(base)
-        for field in {**history.fields, **history.parts}:
+        for field in fields:
             task[field] = self._value(history, field)
         return canonical(task)
 
@@ -338,11 +429,9 @@ class Replay:
         return [write.value for write in self._writes(self._tasks[uid], "updated_at")]
 
     def tasks(self) -> dict[str, Task]:
-        """Return the tasks by uid; where branches disagree, as the last one in causal order has it."""
+        """Return the tasks by uid; where branches disagree and no rule decides, as the last one has it."""
         return {
-            uid: self._task(history)
-            for uid, history in self._tasks.items()
-            if history.base and history.present[-1].value
+            uid: self._task(history) for uid, history in self._tasks.items() if history.base and self._is_there(history)
         }
 
     def archived(self) -> set[str]:
@@ -353,8 +442,11 @@ class Replay:
         return {
             uid
             for uid, history in self._tasks.items()
-            if history.moves and history.present and history.present[-1].value and self._is_archived(history)
+            if history.moves and history.present and self._is_there(history) and self._is_archived(history)
         }
+
+    def _is_there(self, history: _History) -> bool:
+        return bool(history.present[-1].value) or self._was_archived_beside(history)
 
     def _is_archived(self, history: _History) -> bool:
         return all(move.value for move in history.moves) and all(

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.merge import Conflict, merge, merged_text
+from taskkeep.backlog.replay import Replay, causal_order
 from taskkeep.backlog.rules import LINK_FIELDS, links, problems
 from taskkeep.backlog.task import SET_FIELDS, canonical, same_task
 
@@ -184,6 +185,41 @@ def test_branches_merged_one_after_the_other_give_the_same_tasks_in_any_order(
 )
 def test_the_log_allows_what_merges_make_of_criteria_that_say_the_same(base: Any, sides: Any, random: Any) -> None:
     merged_twice(Branch().do(STOCK, *([base] if base else [])), sides, random)
+
+
+# What needs the other tasks too, or a task's claim as a whole.
+ONE_BY_ONE = {"id", "aliases", "parent", "depends_on", "claimed_by", "claimed_until"}
+few_ticks = st.lists(st.lists(ticks, min_size=1, max_size=2), max_size=3)
+
+
+@many
+@given(st.one_of(st.tuples(requests, requests, requests), st.tuples(few_ticks, few_ticks, few_ticks)))
+def test_what_the_log_alone_tells_of_branches_that_met_is_what_a_merge_makes_of_them(histories: Any) -> None:
+    """So that no entry of either side is missing where the file is gone; but for what somebody has to choose."""
+    root, one, other = two(*histories)
+    merged, conflicts = merge(root.backlog, one.backlog, other.backlog)
+    found, chosen = by_uid(merged), {conflict.uid for conflict in conflicts}
+
+    told = Replay(causal_order([*one.events, *other.events])).tasks()
+
+    assert found.keys() - chosen <= told.keys()
+    for uid in (by_uid(one.backlog).keys() & by_uid(other.backlog).keys()) - chosen:
+        for field in {*found[uid], *told[uid]} - ONE_BY_ONE:
+            assert told[uid].get(field) == found[uid].get(field), field
+
+
+@many
+@given(requests, st.lists(requests, min_size=3, max_size=4))
+def test_no_note_of_many_branches_is_missing_from_what_the_log_alone_tells(base: Any, sides: Any) -> None:
+    root = Branch().do(STOCK, *base)
+    branches = [root.fork().do(*side) for side in sides]
+    events = {event["hash"]: event for branch in branches for event in branch.events}
+    told = Replay(causal_order(events.values())).tasks()
+
+    for branch in branches:
+        for uid, task in by_uid(branch.backlog).items():
+            if uid in told:
+                assert all(note in told[uid].get("notes", ()) for note in task.get("notes", ()))
 
 
 def merged_twice(root: Branch, sides: Any, random: Any) -> tuple[list[Conflict], list[Backlog]]:

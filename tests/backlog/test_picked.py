@@ -13,6 +13,7 @@ from taskkeep.backlog.events import Chain, Event, Request, event_hash, task_chan
 from taskkeep.backlog.merge import common_state, merge
 from taskkeep.backlog.picked import was_picked_early
 from taskkeep.backlog.replay import Replay, causal_order
+from taskkeep.backlog.task import canonical
 from taskkeep.backlog.text import dump
 
 ADD = [("add", "T0001", "one"), ("add", "T0002", "two")]
@@ -117,19 +118,54 @@ def test_the_hash_is_no_part_of_the_question() -> None:
 # -- the base of a merge -----------------------------------------------------------------------
 
 
-def test_what_a_shared_log_leaves_open_is_no_value_that_a_side_could_have_kept() -> None:
-    """So two branches that settled it differently are in conflict again; the rest is as the log tells it."""
+def shared(*branches: Branch) -> tuple[Backlog, Any]:
+    events = {event["hash"]: event for branch in branches for event in branch.events}
+    return common_state(Replay(causal_order(events.values())))
+
+
+def test_what_a_shared_log_leaves_open_and_two_branches_settle_differently_is_a_conflict_again() -> None:
+    """The rest is as the log tells it."""
     root = Branch().do(ADD, [("archive", "T0002", None)])
     one = root.fork().do([("update", "T0001", {"title": "a"})])
     other = root.fork().do([("update", "T0001", {"title": "b"})])
-    base = common_state(Replay(causal_order([*one.events, *other.events])))
+    base, left_open = shared(one, other)
 
     assert list(base.archived) == ["T0002"]
-    assert base.tasks["T0001"]["title"] not in ("a", "b", "one")
-    [conflict] = merge(base, one.backlog, other.backlog)[1]
-    assert (conflict.field, conflict.ours, conflict.theirs) == ("title", "a", "b")
-    closed = common_state(Replay(one.events))
-    assert (closed.tasks, closed.archived) == (one.backlog.tasks, one.backlog.archived)
+    [conflict] = merge(base, one.backlog, other.backlog, left_open)[1]
+    assert (conflict.field, conflict.base, conflict.ours, conflict.theirs) == ("title", None, "a", "b")
+    closed, left_open = shared(one)
+    assert (closed.tasks, closed.archived, left_open) == (one.backlog.tasks, one.backlog.archived, {})
+
+
+def test_a_task_with_an_open_field_that_one_side_left_so_is_gone_where_the_other_deleted_it() -> None:
+    """Either value is what the log had, and no change of it; a third one is."""
+    root = Branch().do(ADD)
+    one = root.fork().do([("update", "T0001", {"title": "a"})])
+    other = root.fork().do([("update", "T0001", {"title": "b"})])
+    base, left_open = shared(one, other)
+    task = base.tasks["T0001"]
+
+    for title, found in (("a", []), ("b", []), ("c", ["delete_edit"])):
+        left = base.replacing({**task, "title": title})
+        merged, conflicts = merge(base, left, base.without("T0001"), left_open)
+        assert [conflict.kind for conflict in conflicts] == found
+        assert ("T0001" in merged.tasks) == bool(found)
+        away = left.archiving("T0001")
+        assert list(merge(base, away, left, left_open)[0].archived) == ([] if found else ["T0001"])
+
+
+def test_what_a_rule_decides_is_not_left_open() -> None:
+    """Of two times that a task was done the first, which both sides have, so that the one who changed it is heard."""
+    root = Branch().do(ADD)
+    one = root.fork().do([("update", "T0001", {"status": "done"})])
+    other = root.fork().do([("update", "T0001", {"status": "done"})])
+    base, left_open = shared(one, other)
+    again = base.replacing(canonical({**base.tasks["T0001"], "status": "todo", "completed_at": None}))
+
+    assert left_open == {}
+    assert base.tasks["T0001"]["completed_at"] == one.backlog.tasks["T0001"]["completed_at"]
+    merged, conflicts = merge(base, base, again, left_open)
+    assert (merged.tasks, conflicts) == (again.tasks, [])
 
 
 def test_a_task_that_a_shared_log_leaves_deleted_or_edited_is_changed_on_both_sides() -> None:
@@ -137,11 +173,11 @@ def test_a_task_that_a_shared_log_leaves_deleted_or_edited_is_changed_on_both_si
     root = Branch().do(ADD)
     gone = root.fork().do([("delete", "T0001", None)])
     kept = root.fork().do([("update", "T0001", {"title": "a"})])
-    base = common_state(Replay(causal_order([*gone.events, *kept.events])))
+    base, left_open = shared(gone, kept)
 
-    [conflict] = merge(base, kept.backlog, gone.backlog)[1]
+    [conflict] = merge(base, kept.backlog, gone.backlog, left_open)[1]
 
     assert (conflict.task_id, conflict.kind) == ("T0001", "delete_edit")
     later = root.fork().do([("delete", "T0001", None)])
-    without = common_state(Replay(causal_order([*kept.events, *later.events])))
-    assert "T0001" in merge(without, kept.backlog, later.backlog)[0].tasks
+    without, left_open = shared(kept, later)
+    assert "T0001" in merge(without, kept.backlog, later.backlog, left_open)[0].tasks

@@ -453,6 +453,42 @@ def test_a_picked_change_takes_the_place_of_what_it_was_made_upon() -> None:
     assert [choice.field for choice in changed.choices()] == ["title"]
 
 
+@pytest.mark.parametrize("picked_last", [False, True])
+def test_a_picked_change_takes_out_the_criteria_that_its_branch_had_and_no_others(picked_last: bool) -> None:
+    """Whether what was added here is older or newer than what was picked."""
+    root = Branch().do([ADD[0]], update(acceptance_criteria=["one", "two"]))
+    side, ours = root.fork(), root.fork()
+    for branch in (ours, side) if picked_last else (side, ours):
+        branch.do(update(priority="low"))
+        branch.do(update(acceptance_criteria=["two", "three"]) if branch is side else [("accept", "T0001", "ours")])
+
+    [task] = Replay(causal_order([*ours.events, side.events[-1]])).tasks().values()
+
+    assert sorted(item["text"] for item in task["acceptance_criteria"]) == ["ours", "three", "two"]
+
+
+def test_what_was_made_upon_a_meeting_that_no_event_joined_has_the_entries_of_both_sides() -> None:
+    """As where a hand edit is adopted there; the branches go on, and meet again."""
+    root = Branch().do([ADD[0]], update(acceptance_criteria=["one"]))
+    one, other = root.fork().do([("accept", "T0001", "a")]), root.fork().do([("accept", "T0001", "b")])
+    met = one.fork()
+    met.events = causal_order([*one.events, *other.events])
+    task = other.backlog.tasks["T0001"]
+    both = [{"text": text, "done": False} for text in ("one", "a", "b")]
+    met.backlog = other.backlog.replacing({**task, "acceptance_criteria": both})
+    other.do([("accept", "T0001", "c")])
+    met.do(update(priority="low"), [("check", "T0001", 2)])
+
+    [found] = Replay(causal_order([*met.events, *other.events])).tasks().values()
+
+    assert [(item["text"], item["done"]) for item in found["acceptance_criteria"]] == [
+        ("one", False),
+        ("b", False),
+        ("a", True),
+        ("c", False),
+    ]
+
+
 def test_a_task_made_again_starts_anew_but_for_what_its_maker_had_not_seen() -> None:
     """An edit beside the deletion and the new making is open against it, field by field, item by item, key by key."""
     root = Branch().do([ADD[0]], update(title="a", labels=["ci"]), [("metadata", "T0001", {"x": 1, "z": 1})])
@@ -484,7 +520,8 @@ def test_a_task_made_again_on_both_sides_is_open_where_the_two_differ() -> None:
     task = root.backlog.tasks["T0001"]
     root.do([("delete", "T0001", None)])
     one, other = root.fork(), root.fork()
-    mine = {**task, "title": "a", "labels": ["ci", "ui"], "metadata": {"x": 1, "y": 1}}
+    done = {"text": "c", "done": True}
+    mine = {**task, "title": "a", "labels": ["ci", "ui"], "acceptance_criteria": [done], "metadata": {"x": 1, "y": 1}}
     yours = {**task, "title": "b", "role": "r", "labels": ["ci"], "metadata": {"x": 1}}
     for number, (branch, made) in enumerate(((one, mine), (other, yours))):
         branch.save(branch.backlog.replacing(canonical(made)), task["updated_at"], 10**6 + number)
@@ -498,11 +535,13 @@ def test_a_task_made_again_on_both_sides_is_open_where_the_two_differ() -> None:
     }
     assert replay.bounds(uid, "labels") == ({"ci"}, {"ci", "ui"})
     assert replay.keys(uid) in ({"x": [[1], [1]], "y": [[1], []]}, {"x": [[1], [1]], "y": [[], [1]]})
-    both = {**by_uid(other.backlog)[uid], "labels": ["ci", "ui"]}
+    joined = {"labels": ["ci", "ui"], "acceptance_criteria": [done], "metadata": {"x": 1, "y": 1}}
+    assert replay.tasks()[uid].items() >= joined.items()
+    both = {**by_uid(other.backlog)[uid], **joined}
     settled, wrong = reconcile(replay, {"T0001": both}, {})
     assert wrong == []
     assert {(one["field"], bool(one.get("joined"))) for one in settled} == {
-        ("title", False), ("role", False), ("labels", True), ("metadata", False)
+        ("title", False), ("role", False), ("labels", True), ("acceptance_criteria", True), ("metadata", False)
     }  # fmt: skip
 
 

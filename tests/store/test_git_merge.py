@@ -17,7 +17,7 @@ import taskkeep
 from taskkeep.backlog.backlog import Backlog
 from taskkeep.backlog.changes import Edit
 from taskkeep.cli.main import run
-from taskkeep.errors import Refused, RepositoryBusy, SecretFound, TasksLost, Usage
+from taskkeep.errors import FieldsReverted, Refused, RepositoryBusy, SecretFound, TasksLost, Usage
 from taskkeep.store.git.repository import repository_of
 from taskkeep.store.merging.citations import citations
 from taskkeep.store.placement import Placement
@@ -843,6 +843,49 @@ def test_plain_git_merges_most_and_never_loses_what_verify_passes(
     assert clean >= cases - 2
 
 
+def unordered(kit: Any) -> list[dict[str, Any]]:
+    """The tasks of the file, their lists sorted: of more than two changes that met, their order is not told."""
+    tasks = json.loads(kit.file.read_bytes())["tasks"]
+    return [
+        {name: sorted(value, key=json.dumps) if isinstance(value, list) else value for name, value in task.items()}
+        for task in tasks
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_log_alone_gives_back_what_any_meetings_made(kit: Any, seed: int) -> None:
+    """Whatever each branch did, and whichever way they met: over a file that is gone, a restore of one other task."""
+    order = random.Random(seed)
+    ids, untouched = [kit.id_of("first"), kit.project.add("third").tasks[0]["id"]], kit.id_of("second")
+    kit.git("branch", "other")
+    for meeting in range(5):
+        for branch in ("main", "other"):
+            on(kit, branch)
+            for number in range(order.randint(0, 3)):
+                said, task_id = f"{branch} {meeting} {number}", order.choice(ids)
+                match order.randrange(6):
+                    case 0 | 1:
+                        kit.project.note(task_id, said)
+                    case 2 | 3:
+                        kit.project.update([task_id], Edit(add={"acceptance_criteria": [said], "labels": [branch]}))
+                    case 4:
+                        edit(kit, task_id, acceptance_criteria=None)
+                    case 5:
+                        kit.project.finish([task_id])
+        onto, theirs = order.sample(["main", "other"], 2)
+        on(kit, onto).git("merge", "-q", *order.choice([["-m", "m"], ["--squash"]]), theirs)
+        kit.git("commit", "-q", "--allow-empty", "-m", "met")
+        merged = unordered(kit)
+        assert kit.project.verify().findings == []
+
+        kit.file.unlink()
+        kit.project.restore([untouched], at="HEAD")
+
+        assert unordered(kit) == merged
+        assert kit.project.verify().ok
+        kit.git("checkout", "-q", "HEAD", "--", "backlog.json")
+
+
 # -- what a search of random histories found -----------------------------------------------------------------
 
 
@@ -850,7 +893,7 @@ def test_plain_git_merges_most_and_never_loses_what_verify_passes(
 def test_archived_on_one_branch_and_deleted_on_the_other_stays_in_the_archive(kit: Any, turned: bool) -> None:
     """Git keeps the archive's file as the one side has it, without asking any driver; that loses nothing."""
     kit.project.finish([kit.id_of("first")])
-    first = kit.id_of("first")
+    first, second = kit.id_of("first"), kit.id_of("second")
     on(kit, "other", new=True)
     kit.project.archive(older_than="0d")
     on(kit, "main")
@@ -860,6 +903,9 @@ def test_archived_on_one_branch_and_deleted_on_the_other_stays_in_the_archive(ki
 
     kit.git("merge", "-q", "-m", "merge", "main" if turned else "other")
 
+    assert list(kit.project.backlog().archived) == [first]
+    kit.file.unlink()
+    kit.project.restore([second], at="HEAD")
     assert list(kit.project.backlog().archived) == [first]
     joined(kit)
     assert list(kit.project.backlog().archived) == [first]
@@ -1054,3 +1100,130 @@ def test_a_squash_that_was_committed_long_ago_hides_no_conflict_of_a_merge(kit: 
 
     assert kit.titles() == {"first of other", "second of other"}
     kit.assert_sound()
+
+
+# -- branches that met where nothing was saved since ---------------------------------------------------------
+
+
+STATUS = {"main": "review", "other": "blocked"}
+
+
+def entries(kit: Any) -> list[str]:
+    """What the criteria and the notes of the first task say."""
+    task = kit.project.show([kit.id_of("first")])[0]
+    return [item["text"] for field in ("acceptance_criteria", "notes") for item in task.get(field, ())]
+
+
+@pytest.fixture
+def told_apart(kit: Any) -> Any:
+    """A criterion and a note of each side on one task; main is checked out."""
+    for branch in ("other", "main"):
+        on(kit, branch, new=branch == "other")
+        kit.project.update([kit.id_of("first")], Edit(add={"acceptance_criteria": [f"of {branch}"]}))
+        kit.project.note(kit.id_of("first"), f"{branch} says")
+    return kit
+
+
+@pytest.mark.parametrize("left", [None, 200])
+@pytest.mark.parametrize("changes", [False, True])
+def test_one_task_restored_over_a_lost_file_brings_what_both_sides_wrote(
+    told_apart: Any, left: int | None, changes: bool
+) -> None:
+    """Of another task, whether it changes or not, where the file is gone or cut off."""
+    kit, second = told_apart, told_apart.id_of("second")
+    edit(kit, "second", priority="high")
+    kit.git("merge", "-q", "-m", "merge", "other")
+    merged, found = kit.file.read_bytes(), entries(kit)
+    kit.file.unlink() if left is None else kit.file.write_bytes(merged[:left])
+
+    kit.project.restore([second], at="HEAD^2" if changes else "HEAD")
+
+    assert sorted(found) == ["main says", "of main", "of other", "other says"]
+    assert entries(kit) == found
+    assert changes or kit.file.read_bytes() == merged
+    assert kit.project.verify(base="other").ok
+    joined(kit)
+
+
+def test_a_side_taken_whole_is_not_adopted_without_the_entries_of_the_other_unless_that_is_allowed(
+    told_apart: Any,
+) -> None:
+    """And allowed, it is told in the log as what it is."""
+    kit = told_apart
+    kit.git("merge", "-q", "--no-commit", "other")
+    kit.git("checkout", "-q", "HEAD", "--", "backlog.json")
+    kit.git("commit", "-q", "-m", "merge")
+    assert "unaudited_change" in codes(kit)
+
+    with pytest.raises(FieldsReverted) as error:
+        kit.project.adopt()
+    assert {one["field"] for one in error.value.details["reverted"]} == {"acceptance_criteria", "notes"}
+    kit.project.adopt(allow_revert=[kit.id_of("first")])
+
+    assert entries(kit) == ["of main", "main says"]
+    assert kit.project.verify().findings == []
+    changed = [event["details"]["changes"] for event in kit.project.log([kit.id_of("first")]).events[:1]]
+    assert [item["text"] for field in changed[0].values() if "removed" in field for item in field["removed"]] == [
+        "of other",
+        "other says",
+    ]
+
+
+@pytest.mark.parametrize("noted", [False, True])
+def test_what_was_taken_out_after_a_squash_stays_out(told_apart: Any, noted: bool) -> None:
+    """Both logs hold the meeting that no event joins: its entries are what both sides had."""
+    kit = told_apart
+    on(kit, "other").git("rebase", "-q", "main")
+    on(kit, "main").git("merge", "-q", "--squash", "other")
+    kit.git("commit", "-q", "-m", "squashed")
+    edit(kit, "first", acceptance_criteria=None)
+    on(kit, "other")
+    if noted:
+        kit.project.note(kit.id_of("second"), "work goes on")
+    else:
+        kit.git("commit", "-q", "--allow-empty", "-m", "code")
+        on(kit, "main")
+
+    kit.git("merge", "-q", "-m", "again", "main" if noted else "other")
+
+    assert sorted(entries(kit)) == ["main says", "other says"]
+    assert kit.project.verify(base="main").ok
+    joined(kit)
+
+
+def test_a_task_done_on_both_branches_merges_again_after_a_squash(kit: Any) -> None:
+    """The time at which it was done is no conflict, whichever of the two a log names first."""
+    for branch in ("other", "main"):
+        on(kit, branch, new=branch == "other").project.finish([kit.id_of("first")])
+    on(kit, "other").git("merge", "-q", "-m", "up", "main")
+    done = kit.project.show([kit.id_of("first")])[0]["completed_at"]
+    on(kit, "main").git("merge", "-q", "--squash", "other")
+    kit.git("commit", "-q", "-m", "squashed")
+    edit(kit, "second", priority="high")
+    on(kit, "other")
+    edit(kit, "second", labels=["x"])
+
+    kit.git("merge", "-q", "-m", "up again", "main")
+
+    assert kit.project.show([kit.id_of("first")])[0]["completed_at"] == done
+    joined(kit)
+
+
+def test_a_conflict_committed_as_it_lay_is_one_again_after_a_squash_and_no_deletion(kit: Any) -> None:
+    """The base has no value for what nobody has decided; what it has is a value that a file may hold."""
+    for branch in ("other", "main"):
+        on(kit, branch, new=branch == "other").project.update(
+            [kit.id_of("first")], Edit(set={"status": STATUS[branch]})
+        )
+    on(kit, "other").git("merge", "-q", "-m", "up", "main", check=False)
+    kit.git("commit", "-q", "-a", "-m", "as it lay")
+    on(kit, "main").git("merge", "-q", "--squash", "other")
+    kit.git("commit", "-q", "-m", "squashed")
+    edit(kit, "second", priority="high")
+    on(kit, "other")
+    edit(kit, "second", labels=["x"])
+
+    kit.git("merge", "-q", "-m", "up again", "main")
+
+    assert kit.project.show([kit.id_of("first")])[0]["status"] == STATUS["other"]
+    joined(kit)

@@ -49,10 +49,9 @@ def foresee(repository: Repository, theirs: str, *, rebases: bool = False) -> Me
     base = repository.run("merge-base", head, theirs).text.split("\n")[0]
     if not base and not rebases:
         raise Refused("git would not merge: refusing to merge unrelated histories", hint=HINT)
-    versions = [_at(repository, commit) for commit in (base, head, theirs)]
-    if (past := driver.common_past(repository.folder, repository.prefix + BACKLOG, head, theirs)) is not None:
-        versions[0] = past
-    backlog, conflicts = merge(*versions)
+    past = driver.common_past(repository.folder, repository.prefix + BACKLOG, head, theirs)
+    shared, left_open = past or (_at(repository, base), {})
+    backlog, conflicts = merge(shared, _at(repository, head), _at(repository, theirs), left_open)
     return Met(head, None, conflicts, backlog)
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from taskkeep.backlog.events import Event
+    from taskkeep.backlog.merge import Open
     from taskkeep.backlog.task import Task
 
 
@@ -33,20 +34,23 @@ def merge_files(base: str, ours: str, theirs: str, path: str) -> list[Conflict]:
     if not versions[0].strip():
         versions[0] = text.dump([])  # both sides made the file
     commits = _likely_commits(path, versions[2])
+    left_open: Open = {}
     # Of branches that met twice git merges the bases first, by lines where it does not know the driver.
     spoilt = bool(commits) and not _is_readable(versions[0])
-    if commits and (base_now := common_past(os.getcwd(), path, "HEAD", commits[0], always=spoilt)) is not None:
-        versions[0] = text.dump((base_now.tasks if os.path.basename(path) == BACKLOG else base_now.archived).values())
+    if commits and (shared := common_past(os.getcwd(), path, "HEAD", commits[0], always=spoilt)) is not None:
+        past, left_open = shared
+        versions[0] = text.dump((past.tasks if os.path.basename(path) == BACKLOG else past.archived).values())
     sides, ids = _changed_parts(versions) or ([], None)
     if ids is None or _both_add_links(sides):
         sides = [_by_id(text.parse(data, path), path) for data in versions]
-    merged, conflicts = merge(*(Backlog(side) for side in sides))
+    base_now, mine, yours = (Backlog(side) for side in sides)
+    merged, conflicts = merge(base_now, mine, yours, left_open)
     if os.path.basename(path) == BACKLOG and any(found.kind in ("delete_edit", "dangling") for found in conflicts):
         # What looks deleted here may have been archived, which is another file.
         archives = _archives(path, versions)
         if any(archives):
-            sides_with = [Backlog(side, archive) for side, archive in zip(sides, ({}, *archives), strict=True)]
-            merged, conflicts = merge(*sides_with)
+            mine, yours = (Backlog(side, archive) for side, archive in zip(sides[1:], archives, strict=True))
+            merged, conflicts = merge(base_now, mine, yours, left_open)
     changed: dict[str, Task | None] = {task_id: None for task_id in sides[1] if task_id not in merged.tasks}
     changed.update({i: task for i, task in merged.tasks.items() if sides[1].get(i) is not task})
     if ids is None:
@@ -178,8 +182,9 @@ def _commits_of(path: str, data: bytes) -> list[str]:
     ]
 
 
-def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool = False) -> Backlog | None:
-    """The state that both logs know, where that is more than git's merge base: after a squash or a cherry-pick.
+def common_past(folder: str, path: str, ours: str, theirs: str, *, always: bool = False) -> tuple[Backlog, Open] | None:
+    """The state that both logs know, where that is more than git's merge base: after a squash or a cherry-pick;
+    and what it leaves open.
 
     None where the merge base has all of it, which costs a look at three lists of names, unless branches met
     twice or *always* asks for it. *path* is the backlog's, below the top of *folder*'s repository.

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from taskkeep.backlog.events import Event
+    from taskkeep.backlog.merge import Open
     from taskkeep.backlog.task import Task
     from taskkeep.store.git.repository import Repository
     from taskkeep.store.layout import Root
@@ -63,6 +64,7 @@ def open_merge(root: Root, repository: Repository) -> OpenMerge | None:
     if not found:
         return None
     theirs = _theirs_head(repository, "MERGE_HEAD")
+    left_open: Open = {}
     try:
         base, spoilt = _version(repository, found, 1), False
     except BacklogUnreadable:
@@ -70,9 +72,9 @@ def open_merge(root: Root, repository: Repository) -> OpenMerge | None:
             raise
         base, spoilt = Backlog({}), True  # of branches that met twice git merges the bases by lines
     if theirs:
-        base = common_past(root.path, repository.prefix + BACKLOG, "HEAD", theirs, always=spoilt) or base
-    versions = [base, _version(repository, found, 2), _version(repository, found, 3)]
-    merged = merge_versions(*versions)
+        shared = common_past(root.path, repository.prefix + BACKLOG, "HEAD", theirs, always=spoilt)
+        base, left_open = shared or (base, left_open)
+    merged = merge_versions(base, _version(repository, found, 2), _version(repository, found, 3), left_open)
     stages = [f"{name}:{number}:{blob}" for (name, number), blob in sorted(found.items())]
     settled: set[tuple[str, str | None]] = set()
     for event in log.read_all(root):
