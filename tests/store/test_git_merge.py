@@ -478,6 +478,22 @@ def test_a_task_edited_there_and_deleted_here_is_not_gone_in_silence(conflict: A
     assert taken(conflict, base="other") == ["gone"]
 
 
+def test_a_conflict_that_was_resolved_is_not_taken_back_where_git_makes_the_file_anew(parts: Any) -> None:
+    """By `git checkout -m`: what the log has decided is no choice of the next resolve."""
+    parts.git("merge", "-q", "other", check=False)
+    parts.project.resolve(parts.id_of("1 of main"), choice="theirs")
+    saved = parts.file.read_bytes()
+    parts.git("checkout", "-q", "-m", "--", "backlog.json")
+    with pytest.raises(Refused, match="does not explain"):
+        parts.project.resolve(parts.id_of("2 of main"), choice="theirs")
+
+    parts.file.write_bytes(saved)
+    parts.project.resolve(parts.id_of("2 of main"), choice="theirs")
+    parts.git("commit", "-q", "-m", "merge")
+    assert {"1 of other", "2 of other"} <= parts.titles()
+    parts.assert_sound()
+
+
 def test_adopting_records_a_conflict_that_was_left_open(parts: Any) -> None:
     parts.git("merge", "-q", "other", check=False)
     parts.project.resolve(parts.id_of("1 of main"), choice="ours")

@@ -133,7 +133,7 @@ class Resolver(Writer):
             if error.code not in LEFT_BY_GIT:
                 raise
             backlog, is_new = state.merged.backlog, True
-        self.choices, wrong = choices_of(Replay(log.read_all(self.root)), backlog, state.merged.conflicts)
+        self.choices, wrong = choices_of(Replay(log.read_all(self.root)), backlog, state.open)
         if wrong:
             raise HandEdit(
                 f"the log does not explain the merge ({', '.join(wrong[:3])})",
