@@ -68,8 +68,12 @@ def test_an_unprintable_locale_is_no_obstacle(tmp_path: Path) -> None:
 
 
 def at_a_question(folder: Path, key: bytes, *args: str) -> tuple[int, str]:
-    """Run a command on a terminal and press *key* at its question; its exit status and what was seen."""
+    """Run a command on a terminal and press *key* at its question; its exit status and what was seen.
+
+    Again each second, as a person would: Python hears no Ctrl-C that comes just before it waits for the line.
+    """
     import pty
+    from select import select
 
     child, terminal = pty.fork()
     if not child:
@@ -81,7 +85,8 @@ def at_a_question(folder: Path, key: bytes, *args: str) -> tuple[int, str]:
     seen = b""
     try:
         while True:
-            seen += os.read(terminal, 4096)
+            if select([terminal], [], [], 1)[0]:
+                seen += os.read(terminal, 4096)
             if seen.endswith(b"[y/N]: "):
                 os.write(terminal, key)
     except OSError:  # the terminal of a process that has ended
