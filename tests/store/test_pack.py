@@ -68,6 +68,14 @@ def test_a_log_with_a_large_file_is_packed_so_that_branches_merge(kit: Any, both
     kit.assert_sound()
 
 
+def test_two_files_of_a_log_are_left_as_they_are(kit: Any) -> None:
+    """One of them is half of any pack."""
+    files = kit.log_files()
+    with writing(Root(str(kit.root)), Options()) as writer:
+        assert pack_old(writer, limit=1, kept=len(files) - 2) is None
+    assert kit.log_files() == files
+
+
 def packed(kit: Any, kept: int) -> None:
     with writing(Root(str(kit.root)), Options()) as writer:
         assert pack_old(writer, limit=kept, kept=kept)
